@@ -1,0 +1,297 @@
+"""The command line: one function per subcommand, and the only error handler."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Literal
+
+import typer
+from typer import Option
+
+from proact import __version__, console
+from proact.errors import ProactError
+from proact.options import (
+    PAIRS,
+    REWARDS,
+    SEEDS,
+    TRAJECTORIES,
+    BaseUrl,
+    Isolation,
+    Json,
+    Plugins,
+    Timeout,
+    named_model,
+    prices,
+    same,
+    weights,
+)
+
+app = typer.Typer(
+    help="Know what a question is worth: simulate, score, pair, train and compare when to ask and when to act.",
+    context_settings={"token_normalize_func": lambda name: name.replace("_", "-"), "max_content_width": 100},
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="The embedded language model.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(models_app, name="models")
+
+
+def main() -> None:
+    """Run the command line; everything that proact raises on purpose becomes one line and an exit code."""
+    try:
+        app()
+    except ProactError as error:
+        _end(f"proact: {error}", error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        from proact.registry import plugin_frame
+
+        place = plugin_frame(error)
+        if place is None:
+            raise
+        _end(f"proact: {place[0]}:{place[1]}: the plugin failed: {type(error).__name__}: {error}", 2)
+
+
+def _end(message: str, code: int) -> None:
+    console.note(message)
+    sys.exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"proact {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def proact(
+    version: Annotated[bool, Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def generate(
+    mode: Annotated[Literal["synthetic", "dataset"], Option(help="Make states, or read them.")] = "dataset",
+    dataset: Annotated[
+        Path | None, Option("--dataset", "--dataset-path", help=f"States as JSONL. [default: {SEEDS}]")
+    ] = None,
+    domain: Annotated[str | None, Option(help="Only this domain; names it where the file does not.")] = None,
+    split: Annotated[str | None, Option(help="Only states of this split.")] = None,
+    n_states: Annotated[int | None, Option(min=1, help="How many states. [default: all; synthetic: 50]")] = None,
+    repeat: Annotated[bool, Option(help="Play states again, as replicates, when there are too few.")] = False,
+    out: Annotated[Path, Option(help="Trajectories; finished jobs in it are skipped.")] = TRAJECTORIES,
+    model: Annotated[
+        str | None, Option("--model", "--llm-model", help="openai:NAME, local:smollm2, local:FILE.gguf, synthetic:")
+    ] = None,
+    base_url: BaseUrl = None,
+    temperature: Annotated[float, Option(min=0, help="Of the assistant and the simulated user.")] = 0.3,
+    max_completion_tokens: Annotated[int, Option(min=1, help="Of one reply.")] = 2048,
+    timeout: Timeout = 60.0,
+    max_attempts: Annotated[int, Option(min=1, help="Requests for one reply.")] = 3,
+    concurrency: Annotated[int, Option(min=1, help="Requests in flight.")] = 32,
+    price: Annotated[str | None, Option(help="Dollars per million tokens: PROMPT/COMPLETION.")] = None,
+    budget: Annotated[float | None, Option(help="Stop when a run has cost this many dollars.")] = None,
+    policy: Annotated[
+        str | None,
+        Option(help="documented, calibrated, always-clarify, always-execute, prompted[:MODEL]. [default: documented]"),
+    ] = None,
+    mainline_rule: Annotated[str | None, Option(help="Another name for --policy.")] = None,
+    mainline_action: Annotated[
+        Literal["Clarify", "Execute"] | None, Option(help="Take this action instead of asking the policy.")
+    ] = None,
+    clarify_threshold: Annotated[float, Option(min=0, max=1, help="Ask from this probability on.")] = 0.5,
+    method: Annotated[str | None, Option(help="Name in comparisons. [default: the policy]")] = None,
+    branches: Annotated[int, Option(min=0, max=2, help="1: the other action; 2: a variant of the mainline too.")] = 2,
+    rollout: Annotated[bool, Option(help="Go on to a final answer after a question.")] = True,
+    continuation: Annotated[
+        Literal["execute", "policy"], Option(help="After a question: answer at once, or go on by the policy.")
+    ] = "execute",
+    multi_turn: Annotated[bool, Option("--multi-turn", help="Whole conversations, one line per turn.")] = False,
+    max_turns: Annotated[int, Option(min=1, help="Assistant turns of a conversation; the last is an answer.")] = 5,
+    branch_turns: Annotated[bool, Option("--branch-turns", help="Branch at every turn of a conversation.")] = False,
+    persona: Annotated[str, Option(help="NAME[,NAME], all, or balanced (one each)")] = "balanced",
+    user_model: Annotated[str, Option(help="rule, or a model that plays the user.")] = "rule",
+    seed: Annotated[int, Option(help="Of everything that is drawn.")] = 0,
+    isolation: Isolation = "auto",
+    plugin: Plugins = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace lines made with other settings.")] = False,
+    max_failures: Annotated[int | None, Option(min=0, help="Stop after more failed jobs than this.")] = None,
+    json: Json = False,
+) -> None:
+    """Play states: an assistant and a simulated user, branching Clarify against Execute."""
+    from proact.llm import Options, Sampling
+    from proact.prompts import shipped
+    from proact.rollout import Rules
+    from proact.stages import generate as stage
+
+    source = None if mode == "synthetic" else str(dataset or shipped(SEEDS))
+    settings = stage.Settings(
+        out=str(out),
+        mode=mode,
+        model=named_model(model, mode),
+        domain=domain,
+        split=split,
+        n_states=n_states,
+        repeat=repeat,
+        persona=persona,
+        user_model=user_model,
+        policy=same(policy, mainline_rule) or "documented",
+        method=method or "",
+        mainline_action=mainline_action,
+        branches=branches,
+        branch_turns=branch_turns,
+        rules=Rules(
+            multi_turn=multi_turn,
+            max_turns=max_turns,
+            rollout=rollout,
+            continuation=continuation,
+            clarify_threshold=clarify_threshold,
+        ),
+        sampling=Sampling(temperature=temperature, max_completion_tokens=max_completion_tokens),
+        options=Options(
+            base_url=base_url,
+            timeout=timeout,
+            concurrency=concurrency,
+            attempts=max_attempts,
+            price=prices(price, budget),
+            budget=budget,
+        ),
+        seed=seed,
+        isolation=isolation,
+        overwrite=overwrite,
+        max_failures=max_failures,
+        plugins=[str(path) for path in plugin or []],
+    )
+    _perform(stage, settings, source, json)
+
+
+@app.command()
+def reward(
+    trajectories: Annotated[Path, Option(help="What generate wrote.")] = TRAJECTORIES,
+    rewards: Annotated[Path, Option(help="Rewards, with every component.")] = REWARDS,
+    out: Annotated[Path, Option(help="Preference pairs.")] = PAIRS,
+    spec: Annotated[str, Option(help="default, strict or per-turn.")] = "default",
+    alpha: Annotated[float | None, Option(help="Weight of the whole cost.")] = None,
+    w_questions: Annotated[float | None, Option(help="Cost of a question.")] = None,
+    w_reject: Annotated[float | None, Option(help="Cost of a refusal.")] = None,
+    w_long: Annotated[float | None, Option(help="Cost of a long turn.")] = None,
+    w_off_topic: Annotated[float | None, Option(help="Cost of an off-topic question.")] = None,
+    long_words: Annotated[int | None, Option(help="Words of prose from which a turn is long.")] = None,
+    w_task: Annotated[float | None, Option(help="Weight of the task score.")] = None,
+    component: Annotated[list[str] | None, Option(help="NAME=WEIGHT of a judge or a plugin; may be repeated.")] = None,
+    task_score: Annotated[str, Option(help="fraction or all of the tests, or a judge of --verdicts.")] = "fraction",
+    verdicts: Annotated[Path | None, Option(help="What judge wrote.")] = None,
+    pairs: Annotated[
+        Literal["weighted", "best-worst"], Option(help="Arm means, or the best against the worst line.")
+    ] = "weighted",
+    thin: Annotated[bool, Option(help="Keep pairs in proportion to their margin; else keep all, weighted.")] = True,
+    domain: Annotated[str | None, Option(help="Domain of lines that name none.")] = None,
+    seed: Annotated[int, Option(help="Of the thinning.")] = 0,
+    isolation: Isolation = "auto",
+    plugin: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Score and price trajectories, and build preference pairs. Calls no model."""
+    from proact.rewards.specs import spec_named
+    from proact.stages import reward as stage
+
+    values = {
+        "alpha": alpha,
+        "w_questions": w_questions,
+        "w_reject": w_reject,
+        "w_long": w_long,
+        "w_off_topic": w_off_topic,
+        "long_words": long_words,
+        "w_task": w_task,
+        "task_score": task_score,
+        "components": weights(component) or None,
+    }
+    settings = stage.Settings(
+        trajectories=str(trajectories),
+        rewards=str(rewards),
+        out=str(out),
+        spec=spec_named(spec, values),
+        domain=domain,
+        verdicts=str(verdicts) if verdicts else None,
+        pairs=pairs,
+        thin=thin,
+        seed=seed,
+        isolation=isolation,
+        plugins=[str(path) for path in plugin or []],
+    )
+    _perform(stage, settings, str(trajectories), json)
+
+
+@app.command()
+def convert(
+    form: Annotated[str, typer.Argument(metavar="DATASET", help="mbpp")],
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="The file as published.")],
+    out: Annotated[Path | None, Option(help="States. [default: data/seeds/DATASET_states.jsonl]")] = None,
+    json: Json = False,
+) -> None:
+    """Make states of a public data set."""
+    from proact.stages import convert as stage
+
+    _finish(stage.convert(form, source, out or Path(f"data/seeds/{form}_states.jsonl")), stage.show, json)
+
+
+@app.command()
+def validate(
+    file: Annotated[Path, typer.Argument(help="A JSONL file of any kind.")],
+    kind: Annotated[str | None, Option(help="state, persona, trajectory, conversation, verdict, ...")] = None,
+    json: Json = False,
+) -> None:
+    """Name every line of a file that is not what it must be."""
+    from proact.stages import validate as stage
+
+    _finish(stage.validate(file, kind), stage.show, json)
+
+
+@app.command()
+def doctor(
+    call: Annotated[bool, Option("--call", help="Make one small call to the model.")] = False,
+    model: Annotated[str | None, Option("--model", "--llm-model", help="The model to call.")] = None,
+    base_url: BaseUrl = None,
+    timeout: Timeout = 60.0,
+    json: Json = False,
+) -> None:
+    """Say what is installed and what is missing."""
+    from proact.llm import Options
+    from proact.stages import doctor as stage
+
+    _finish(stage.doctor(model, Options(base_url=base_url, timeout=timeout), call=call), stage.show, json)
+
+
+@models_app.command()
+def fetch() -> None:
+    """Bring the weights of local:smollm2 into the cache, once."""
+    from proact.llm import weights
+
+    console.note(f"local:smollm2 is at {weights.fetch()}")
+
+
+def _perform(stage: ModuleType, settings: Any, source: str | None, json: bool) -> None:
+    import msgspec
+
+    from proact.executor import Local, Task
+
+    name = stage.__name__.rpartition(".")[2]
+    for result in Local().map([Task(name, msgspec.json.encode(settings), source)]):
+        _finish(msgspec.json.decode(result), stage.show, json)
+
+
+def _finish(report: dict[str, Any], show: Callable[[dict[str, Any]], None], json: bool) -> None:
+    if json:
+        console.emit(report)
+    else:
+        show(report)
+    raise typer.Exit(report["exit_code"])

@@ -1,0 +1,81 @@
+"""The only module that prints: progress and notes on stderr, tables and JSON on stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+
+def note(text: str) -> None:
+    """One line for the person at the terminal."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def emit(value: Any) -> None:
+    """The machine-readable result of a command, as one JSON document on stdout."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    sys.stdout.buffer.write(orjson.dumps(value, option=options))
+    sys.stdout.flush()
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table on stdout; numbers stand right, None is shown as a dash."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = [list(row) for row in rows]
+    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for index, name in enumerate(columns):
+        numeric = any(isinstance(row[index], int | float) for row in rows)
+        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(shown(value) for value in row))
+    width = None if sys.stdout.isatty() else 120
+    Console(width=width, highlight=False, emoji=False, markup=False).print(drawn)
+
+
+def shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return str(value)
+
+
+class Progress:
+    """Done, failed, rate, cost and time left of a long stage, on stderr."""
+
+    def __init__(self, label: str, total: int | None, *, unit: str = "job") -> None:
+        from tqdm import tqdm
+
+        interval = 0.2 if sys.stderr.isatty() else 10.0
+        self._bar = tqdm(
+            total=total, desc=label, unit=unit, mininterval=interval, dynamic_ncols=True, smoothing=0.1, file=sys.stderr
+        )
+        self._failed = 0
+        self._extra = ""
+
+    def done(self) -> None:
+        self._bar.update(1)
+
+    def failed(self) -> None:
+        self._failed += 1
+        self._say()
+        self._bar.update(1)
+
+    def extra(self, text: str) -> None:
+        """What else to show at the end of the line, such as the cost so far."""
+        if text != self._extra:
+            self._extra = text
+            self._say()
+
+    def _say(self) -> None:
+        parts = [f"failed {self._failed}"] if self._failed else []
+        self._bar.set_postfix_str(", ".join([*parts, *([self._extra] if self._extra else [])]), refresh=False)
+
+    def close(self) -> None:
+        self._bar.close()

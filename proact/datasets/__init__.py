@@ -1,0 +1,1 @@
+"""External data sets as states, one file each."""

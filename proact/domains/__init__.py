@@ -1,0 +1,6 @@
+"""The kinds of tasks: what an answer is and how it is scored."""
+
+from proact.domains import coding, planning
+from proact.domains.base import Domain, Score, domain, register
+
+__all__ = ["Domain", "Score", "coding", "domain", "planning", "register"]

@@ -1,0 +1,111 @@
+"""Coding: the answer is a Python program, and its score is the share of the tests that pass."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+
+from proact.domains.base import NO_ANSWER, NOT_APPLICABLE, Domain, Score, register
+from proact.errors import SandboxError
+from proact.records import State
+from proact.sandbox.program import Program, Result
+
+_FENCE = re.compile(
+    r"^[ \t]*(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
+)
+_PYTHON = {"", "python", "py", "python3"}
+_BUILTINS = frozenset(dir(builtins))
+
+
+@register("coding")
+class Coding(Domain):
+    """Runs the state's tests against the code of the message."""
+
+    def applies(self, state: State) -> bool:
+        return bool(state.tests)
+
+    def program(self, state: State, message: str) -> Program | None:
+        if not state.tests:
+            return None
+        tests = (state.tests,) if isinstance(state.tests, str) else tuple(state.tests)
+        return Program(id=state.id, code=extract(message, tests), tests=tests, setup=state.setup or "")
+
+    def score(self, state: State, message: str, result: Result | None) -> Score:
+        if result is None:
+            return NOT_APPLICABLE
+        if result.status == "no_answer":
+            return NO_ANSWER
+        if result.status == "infra":
+            raise SandboxError(f"the sandbox could not run the tests: {result.message}")
+        share = sum(result.passed) / len(result.passed) if result.passed else float(result.status == "pass")
+        value = 0.0 if result.status in ("tampered", "suspect") else share
+        passed, layers = list(result.passed), list(result.layers)
+        return Score(value=value, status=result.status, tests=passed, tier=result.tier, layers=layers)
+
+
+def extract(message: str, tests: tuple[str, ...]) -> str | None:
+    """The program of a message, found by parsing: the block that defines what the tests call, else the longest
+    that compiles, else the longest; None when the message holds no code."""
+    blocks = [body for _, language, body in _FENCE.findall(message) if language.lower() in _PYTHON]
+    blocks = [block for block in blocks if block.strip()] or _unfenced(message)
+    if not blocks:
+        return None
+    wanted = called("\n".join(tests))
+    trees = [(block, parsed(block)) for block in blocks]
+    compiling = [(block, tree) for block, tree in trees if tree is not None]
+    if not compiling:
+        return max(blocks, key=len)
+    block, tree = max(compiling, key=lambda pair: len(wanted & defined(pair[1])))
+    if not wanted & defined(tree):
+        return max((block for block, _ in compiling), key=len)
+    return block
+
+
+def parsed(source: str) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def called(tests: str) -> set[str]:
+    """The names that the tests call and do not define themselves, builtins apart."""
+    tree = parsed(tests)
+    if tree is None:
+        return set()
+    names = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    return names - defined(tree) - _BUILTINS
+
+
+def defined(tree: ast.Module) -> set[str]:
+    """The names that a module binds at its top level."""
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        else:
+            names |= {
+                leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store)
+            }
+    return names
+
+
+def _unfenced(message: str) -> list[str]:
+    # A model that writes no fence: code starts at the first line that can only be Python, and ends where it stops
+    # compiling.
+    lines = message.splitlines()
+    starts = [
+        i
+        for i, line in enumerate(lines)
+        if re.match(r"(?:async )?def \w+\s*\(|class \w+|import \w|from \S+ import |@\w", line)
+    ]
+    if not starts:
+        return []
+    for end in range(len(lines), starts[0], -1):
+        text = "\n".join(lines[starts[0] : end])
+        if parsed(text) is not None:
+            return [text]
+    return ["\n".join(lines[starts[0] :])]

@@ -1,0 +1,195 @@
+"""The one reader and the two writers of JSONL: append whole jobs, or replace a file at once."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TypeVar
+
+import msgspec
+import orjson
+
+from proact.errors import InputError, OutputError, UsageError
+from proact.parsing import parse, repaired
+from proact.records import Record
+
+R = TypeVar("R", bound=Record)
+
+
+class Line(NamedTuple):
+    """One line of a file, undecoded: its number from 1, its byte offset, and its bytes without the newline."""
+
+    number: int
+    offset: int
+    raw: bytes
+
+
+def lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[Line]:
+    """The lines of a file that are not blank, from byte `start` on and beginning before byte `end`.
+
+    Raises InputError when the file cannot be opened.
+    """
+    with _opened(path) as file:
+        file.seek(start)
+        offset = start
+        for number, raw in enumerate(file, start=1):
+            if end is not None and offset >= end:
+                return
+            text = raw.removeprefix(b"\xef\xbb\xbf") if offset == 0 else raw
+            if not text.isspace():
+                yield Line(number, offset, text.rstrip(b"\r\n"))
+            offset += len(raw)
+
+
+def read(path: Path, kind: type[R]) -> Iterator[R]:
+    """The records of a file. Raises InputError at the first line that is not a `kind`."""
+    for line in lines(path):
+        yield decode(line, kind, path)
+
+
+def decode(line: Line, kind: type[R], path: Path, defaults: dict[str, Any] | None = None) -> R:
+    """One line as a record, with `defaults` for fields it lacks. Raises InputError naming file, line and field."""
+    fields = decode_object(line, path)
+    try:
+        return parse({**defaults, **fields} if defaults else fields, kind)
+    except msgspec.ValidationError as error:
+        message, field = _explain(error)
+        raise InputError(path, message, line=line.number, field=field) from None
+
+
+def decode_object(line: Line, path: Path) -> dict[str, Any]:
+    """One line as a JSON object; lone surrogates become U+FFFD. Raises InputError for anything else."""
+    try:
+        value = orjson.loads(line.raw)
+    except orjson.JSONDecodeError as error:
+        value = repaired(line.raw)
+        if value is None:
+            reason = "cut off in the middle" if error.pos >= len(line.raw) else str(error.msg)
+            raise InputError(path, f"not valid JSON ({reason})", line=line.number) from None
+    if not isinstance(value, dict):
+        raise InputError(path, f"expected a JSON object, got {type(value).__name__}", line=line.number)
+    return value
+
+
+def writable(path: Path) -> Path:
+    """The path, after its folder was made. Raises UsageError for data/external and for what is not a plain file."""
+    whole = path.absolute()
+    if ("data", "external") in list(zip(whole.parts, whole.parts[1:], strict=False)):
+        raise UsageError(f"{path}: data/external holds raw data sets and is never written; choose another file")
+    if whole.exists() and not whole.is_file():
+        raise UsageError(f"{path}: is not a plain file")
+    with _disk(path):
+        whole.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+class Appender:
+    """A locked file that grows by whole jobs; a write that fails leaves what was there before."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = writable(path)
+        with _disk(path):
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            _lock(self._fd, path)
+        except OutputError:
+            os.close(self._fd)
+            raise
+        self._size = os.fstat(self._fd).st_size
+        self._dirty = False
+
+    def write(self, data: bytes) -> None:
+        """Append in one piece. Raises OutputError, after taking back a part that was written."""
+        try:
+            with _disk(self.path):
+                written = 0
+                while written < len(data):
+                    written += os.write(self._fd, data[written:])
+        except OutputError:
+            with suppress(OSError):
+                os.ftruncate(self._fd, self._size)
+            raise
+        self._size += len(data)
+        self._dirty = True
+
+    def truncate(self, size: int) -> None:
+        with _disk(self.path):
+            os.ftruncate(self._fd, size)
+        self._size = size
+
+    def sync(self) -> None:
+        if self._dirty:
+            with _disk(self.path):
+                os.fdatasync(self._fd)
+            self._dirty = False
+
+    def close(self) -> None:
+        self.sync()
+        os.close(self._fd)
+
+
+@contextmanager
+def replace(path: Path) -> Iterator[BinaryIO]:
+    """A new content for a file, which appears whole when the block ends well and not at all otherwise."""
+    writable(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    held = os.open(path, os.O_RDONLY) if path.exists() else None
+    try:
+        if held is not None:
+            _lock(held, path)
+        with _disk(path), temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        with _disk(path):
+            temporary.replace(path)
+    finally:
+        if held is not None:
+            os.close(held)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _lock(fd: int, path: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(
+            f"{path}: another proact command is writing this file; wait for it or choose another"
+        ) from None
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
+        raise OutputError(f"{path}: cannot write: {reason}; what was there before is intact") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        file = path.open("rb")
+        file.peek(1)
+    except OSError as error:
+        reason = "no such file" if error.errno == errno.ENOENT else (error.strerror or str(error))
+        raise InputError(path, reason) from None
+    with file:
+        yield file
+
+
+def _explain(error: msgspec.ValidationError) -> tuple[str, str | None]:
+    message, _, where = str(error).partition(" - at `$.")
+    if not where and (missing := re.match(r"Object missing required field `(.+?)`", message)):
+        return "is required and missing", missing.group(1)
+    message = message.replace("`", "").replace("Expected", "expected", 1)
+    if missing := re.match(r"Object missing required field (.+)", message):
+        return "is required and missing", f"{where.rstrip('`')}.{missing.group(1)}"
+    return message, where.rstrip("`") or None

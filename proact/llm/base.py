@@ -1,0 +1,151 @@
+"""The boundary to every language model: one request, one completion, one method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
+
+from proact.errors import ReplyError
+from proact.keys import digest64
+from proact.records import Message
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    Reply = TypeVar("Reply", bound=BaseModel)
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of a model. `sample` tells apart requests that are otherwise equal and must differ."""
+
+    messages: list[Message]
+    temperature: float | None = None
+    max_completion_tokens: int = 2048
+    sample: int = 0
+    seed: int = 0
+    schema: dict[str, Any] | None = None
+
+    @property
+    def chance(self) -> int:
+        """The 31-bit seed that is sent, so that two samples differ also where a server honours seeds."""
+        return digest64(f"{self.seed}\0{self.sample}") >> 33
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """How replies are drawn: the flags that every request of a role shares."""
+
+    temperature: float | None = None
+    max_completion_tokens: int = 2048
+
+    def request(self, messages: list[Message], *, sample: int, seed: int) -> Request:
+        return Request(
+            messages=messages,
+            temperature=self.temperature,
+            max_completion_tokens=self.max_completion_tokens,
+            sample=sample,
+            seed=seed,
+        )
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back: the text, why it ended, and what it took. `wasted` counts tokens of attempts thrown away."""
+
+    text: str
+    finish_reason: str = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    attempts: int = 1
+    wasted: int = 0
+    cost: float | None = None
+
+
+class ChatModel(Protocol):
+    """Anything that completes a chat: a server, an embedded model, a stand-in, or a wrapper around one of them."""
+
+    name: str
+    """How the model is asked for on the command line, such as openai:gpt-4o-mini; stamped in every record."""
+    endpoint: str
+    """What limits and pauses are shared by: the server's URL, or a word for a model in this process."""
+
+    async def complete(self, request: Request) -> Completion:
+        """Raises TransientError when the request may go through later, another ModelError when it will not."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+async def ask(
+    model: ChatModel, request: Request, reply: type[Reply], check: Callable[[Reply], None] | None = None
+) -> tuple[Reply, Completion]:
+    """A reply in the shape of a pydantic model.
+
+    A reply that does not fit is shown its own error once; `check` may refuse one by raising ValueError.
+    Raises ReplyError, which keeps the raw text, when the second one does not fit either.
+    """
+    request = msgspec.structs.replace(request, schema=reply.model_json_schema())
+    completion = await model.complete(request)
+    try:
+        return _fitting(completion.text, reply, check), completion
+    except ValueError as error:
+        complaint = f"That reply cannot be used: {_short(error)}\nReply again, with the JSON object only."
+    again = [
+        *request.messages,
+        {"role": "assistant", "content": completion.text},
+        {"role": "user", "content": complaint},
+    ]
+    second = await model.complete(msgspec.structs.replace(request, messages=again))
+    try:
+        return _fitting(second.text, reply, check), _sum(completion, second)
+    except ValueError as error:
+        raise ReplyError(f"the reply cannot be used: {_short(error)}", raw=second.text) from None
+
+
+def _fitting(text: str, reply: type[Reply], check: Callable[[Reply], None] | None) -> Reply:
+    error: ValueError | None = None
+    for value in json_objects(text):
+        try:
+            parsed = reply.model_validate(value)
+            if check:
+                check(parsed)
+        except ValueError as reason:
+            error = error or reason
+        else:
+            return parsed
+    raise error or ValueError("there is no JSON object in it")
+
+
+def json_objects(text: str) -> list[dict[str, Any]]:
+    """The outermost JSON objects of a text, whatever prose stands around them."""
+    decoder = json.JSONDecoder()
+    found: list[dict[str, Any]] = []
+    at = text.find("{")
+    while at >= 0:
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            found.append(value)
+        at = text.find("{", end)
+    return found
+
+
+def _short(error: ValueError) -> str:
+    details = getattr(error, "errors", None)
+    if not details:
+        return str(error)
+    parts = ("{}: {}".format(".".join(map(str, item["loc"])) or "reply", item["msg"]) for item in details())
+    return "; ".join(parts)
+
+
+def _sum(first: Completion, second: Completion) -> Completion:
+    return msgspec.structs.replace(
+        second,
+        prompt_tokens=first.prompt_tokens + second.prompt_tokens,
+        completion_tokens=first.completion_tokens + second.completion_tokens,
+        reasoning_tokens=first.reasoning_tokens + second.reasoning_tokens,
+    )

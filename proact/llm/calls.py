@@ -1,0 +1,127 @@
+"""The durable log of model calls: cache and ledger are the same rows, so that a request is paid for once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from proact.errors import OutputError
+from proact.keys import digest
+from proact.llm.base import ChatModel, Completion, Request
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS calls (
+  key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, model TEXT NOT NULL, completion BLOB,
+  prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL,
+  cost REAL, attempts INTEGER NOT NULL, wasted INTEGER NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID
+"""
+INSERT = """
+INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
+  completion = excluded.completion, prompt_tokens = excluded.prompt_tokens,
+  completion_tokens = excluded.completion_tokens, reasoning_tokens = excluded.reasoning_tokens,
+  cost = excluded.cost, attempts = attempts + excluded.attempts, wasted = wasted + excluded.wasted, at = excluded.at
+"""
+
+
+class Ledger(msgspec.Struct):
+    """What this run took from the models; cost is None as long as no price is known."""
+
+    calls: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    wasted: int = 0
+    cost: float | None = None
+
+
+class CallLog:
+    """`calls.db`: one row per request. A row is in the file before the reply is used, so kill -9 loses none."""
+
+    def __init__(self, path: Path) -> None:
+        self.ledger = Ledger()
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute(SCHEMA)
+            self._wal = os.open(f"{path}-wal", os.O_RDWR | os.O_CREAT)
+        except (sqlite3.Error, OSError) as error:
+            raise OutputError(f"{path}: cannot keep the call log: {error}") from error
+        self._decoder = msgspec.json.Decoder(Completion)
+        self._dirty = False
+
+    def find(self, key: str) -> Completion | None:
+        row = self._db.execute("SELECT completion FROM calls WHERE key = ?", (key,)).fetchone()
+        if row is None or row[0] is None:
+            return None
+        self.ledger.cached += 1
+        return self._decoder.decode(row[0])
+
+    def add(self, key: str, model: ChatModel, completion: Completion) -> None:
+        """Write the row of a reply, in its own transaction."""
+        tokens = completion.prompt_tokens, completion.completion_tokens, completion.reasoning_tokens
+        body = msgspec.json.encode(msgspec.structs.replace(completion, attempts=1, wasted=0, cost=None))
+        paid = completion.cost, completion.attempts, completion.wasted
+        try:
+            self._db.execute(INSERT, (key, model.endpoint, model.name, body, *tokens, *paid, time.time()))
+        except sqlite3.Error as error:
+            raise OutputError(f"{self._path}: cannot write the call log: {error}") from error
+        self._dirty = True
+        ledger = self.ledger
+        ledger.calls += 1
+        ledger.prompt_tokens += completion.prompt_tokens
+        ledger.completion_tokens += completion.completion_tokens
+        ledger.wasted += completion.wasted
+        if completion.cost is not None:
+            ledger.cost = (ledger.cost or 0.0) + completion.cost
+
+    def sync(self) -> str:
+        """Bring finished rows to the disk, and say what the calls have cost so far."""
+        if self._dirty:
+            with suppress(OSError):
+                os.fdatasync(self._wal)
+            self._dirty = False
+        return "" if self.ledger.cost is None else f"${self.ledger.cost:.4f}"
+
+    def close(self) -> None:
+        self.sync()
+        os.close(self._wal)
+        self._db.close()
+
+
+class Logged:
+    """A model behind the call log: what was asked before is not asked again, not even while it is in flight."""
+
+    def __init__(self, model: ChatModel, log: CallLog) -> None:
+        self.name, self.endpoint = model.name, model.endpoint
+        self._model, self._log = model, log
+        self._in_flight: dict[str, asyncio.Task[Completion]] = {}
+
+    async def complete(self, request: Request) -> Completion:
+        key = digest(self.endpoint, self.name, request)
+        if task := self._in_flight.get(key):
+            return await asyncio.shield(task)
+        if found := self._log.find(key):
+            return found
+        task = asyncio.create_task(self._paid(key, request))
+        self._in_flight[key] = task
+        task.add_done_callback(lambda _: self._in_flight.pop(key))
+        # A worker that is cancelled must not throw away a reply that is already paid for.
+        return await asyncio.shield(task)
+
+    async def _paid(self, key: str, request: Request) -> Completion:
+        completion = await self._model.complete(request)
+        self._log.add(key, self, completion)
+        return completion
+
+    async def close(self) -> None:
+        await self._model.close()

@@ -1,0 +1,226 @@
+"""OpenAI and every server that speaks its chat completions: the only home of the openai package."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+
+from proact.errors import ModelError, TransientError, UsageError
+from proact.llm.base import Completion, Request
+from proact.parsing import mended, repaired
+
+if TYPE_CHECKING:
+    import httpx2
+    from openai import AsyncOpenAI
+
+REASONING = ("gpt-5", "o1", "o3", "o4")
+FORMATS = ("json_schema", "json_object", "text")
+TRANSIENT = {408, 409, 425, 429}
+HOPELESS = {401: "the key was refused", 403: "access was refused", 404: "no such model or URL"}
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Details(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    completion_tokens_details: _Details | None = None
+
+
+class _Reply(msgspec.Struct):
+    choices: list[_Choice]
+    usage: _Usage | None = None
+
+
+class OpenAI:
+    """One model on one server. What the server does not take is found out once and remembered."""
+
+    def __init__(self, model: str, *, base_url: str | None = None, timeout: float = 60.0) -> None:
+        self.name = f"openai:{model}"
+        self._model, self._timeout = model, timeout
+        read_dotenv(Path(".env"))
+        self._base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
+        if not self._base_url and not os.environ.get("OPENAI_API_KEY"):
+            raise UsageError(
+                f"{self.name} needs a key: set OPENAI_API_KEY (in the environment or in .env), "
+                "or name another server with --base-url"
+            )
+        self.endpoint = self._base_url or "https://api.openai.com/v1"
+        self._client: AsyncOpenAI | None = None
+        self._http: httpx2.AsyncClient | None = None
+        self._unsupported: set[str] = {"temperature"} if model.startswith(REASONING) else set()
+        self._format = FORMATS[0]
+        self._decoder = msgspec.json.Decoder(_Reply)
+
+    def _open(self) -> httpx2.AsyncClient:
+        import openai
+        from openai import AsyncOpenAI, DefaultAioHttpClient
+
+        self._http = DefaultAioHttpClient(timeout=self._timeout)
+        key = os.environ.get("OPENAI_API_KEY") or "none"
+        self._client = AsyncOpenAI(api_key=key, base_url=self._base_url, http_client=self._http, max_retries=0)
+        self._url = str(self._client.base_url).rstrip("/") + "/chat/completions"
+        headers = {**self._client.default_headers, **self._client.auth_headers}
+        self._headers = {name: value for name, value in headers.items() if not isinstance(value, openai.Omit)}
+        return self._http
+
+    async def complete(self, request: Request) -> Completion:
+        """Post the request. The SDK's typed `create` takes most of a call's time, so only its client is used."""
+        http = self._http or self._open()
+        while True:
+            known = self._known()
+            status, headers, body = await self._post(http, orjson.dumps(self._body(request)))
+            if status == 200:
+                return self._completion(body)
+            # Another call may have learned it meanwhile; either way the request is worth sending in its new form.
+            if status in (400, 422) and (self._adapt(body) or known != self._known()):
+                continue
+            raise self._error(status, headers, body)
+
+    async def _post(self, http: httpx2.AsyncClient, content: bytes) -> tuple[int, Any, bytes]:
+        import httpx2
+
+        try:
+            async with asyncio.timeout(self._timeout):
+                response = await http.post(self._url, content=content, headers=self._headers)
+        except (httpx2.TimeoutException, TimeoutError):
+            raise TransientError(f"{self.endpoint} did not answer within {self._timeout:g} s") from None
+        except httpx2.TransportError as error:
+            raise TransientError(f"{self.endpoint} could not be reached: {error or type(error).__name__}") from None
+        except (httpx2.InvalidURL, httpx2.HTTPError) as error:
+            raise UsageError(f"{self.endpoint}: {error}") from None
+        return response.status_code, response.headers, response.content
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        body: dict[str, Any] = {"model": self._model, "messages": request.messages}
+        optional = {
+            "temperature": request.temperature,
+            "seed": request.chance,
+            "max_completion_tokens": request.max_completion_tokens,
+        }
+        body.update({k: v for k, v in optional.items() if v is not None and k not in self._unsupported})
+        if "max_completion_tokens" in self._unsupported:
+            body["max_tokens"] = request.max_completion_tokens
+        if request.schema is not None:
+            self._ask_for_json(body, request.schema)
+        return body
+
+    def _ask_for_json(self, body: dict[str, Any], schema: dict[str, Any]) -> None:
+        if self._format == "json_schema":
+            named = {"name": "reply", "schema": schema, "strict": _is_strict(schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+            return
+        if self._format == "json_object":
+            body["response_format"] = {"type": "json_object"}
+        *earlier, last = body["messages"]
+        rule = f"Reply with one JSON object that fits this JSON schema: {orjson.dumps(schema).decode()}"
+        body["messages"] = [*earlier, {**last, "content": f"{last['content']}\n\n{rule}"}]
+
+    def _known(self) -> tuple[frozenset[str], str]:
+        return frozenset(self._unsupported), self._format
+
+    def _adapt(self, body: bytes) -> bool:
+        """Learn from a refusal which parameter this server does not take; False when it names none."""
+        text = body.decode("utf-8", "replace").lower()
+        if ("response_format" in text or "json_schema" in text or "json_object" in text) and self._format != "text":
+            self._format = FORMATS[FORMATS.index(self._format) + 1]
+            return True
+        for name in ("max_completion_tokens", "temperature", "seed"):
+            if name in text and name not in self._unsupported:
+                self._unsupported.add(name)
+                return True
+        return False
+
+    def _completion(self, body: bytes) -> Completion:
+        try:
+            reply = self._decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            try:
+                reply = msgspec.convert(repaired(body), _Reply)
+            except msgspec.ValidationError:
+                raise TransientError(f"{self.endpoint} answered with something else than a chat completion") from None
+        if not reply.choices:
+            raise TransientError(f"{self.endpoint} answered without a choice")
+        choice, usage = reply.choices[0], reply.usage or _Usage()
+        details = usage.completion_tokens_details or _Details()
+        return Completion(
+            text=mended(choice.message.content or choice.message.refusal or ""),
+            finish_reason=choice.finish_reason or "stop",
+            prompt_tokens=usage.prompt_tokens or 0,
+            completion_tokens=usage.completion_tokens or 0,
+            reasoning_tokens=details.reasoning_tokens or 0,
+        )
+
+    def _error(self, status: int, headers: Any, body: bytes) -> Exception:
+        reason = f"{self.endpoint} answered {status}{_said(body)}"
+        if status == 429 and b"insufficient_quota" in body:
+            return UsageError(f"{reason}: the account has no credit left")
+        if status in TRANSIENT or status >= 500:
+            return TransientError(reason, retry_after(headers))
+        if status in HOPELESS:
+            return UsageError(f"{reason}: {HOPELESS[status]}")
+        return ModelError(reason)
+
+    async def close(self) -> None:
+        if self._client:
+            await self._client.close()
+
+
+def retry_after(headers: Any) -> float | None:
+    """The pause in seconds that a server asks for: milliseconds, seconds or a date (RFC 9110, 10.2.3)."""
+    try:
+        if milliseconds := headers.get("retry-after-ms"):
+            return max(0.0, float(milliseconds) / 1000)
+        value = headers.get("retry-after")
+        return None if value is None else max(0.0, float(value))
+    except ValueError:
+        date = email.utils.parsedate_tz(value or "")
+        return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
+
+
+def read_dotenv(path: Path) -> None:
+    """Take `NAME=value` lines of a .env file into the environment; what is set already wins."""
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and not name.startswith("#"):
+            os.environ.setdefault(name.strip(), value.strip().strip("\"'"))
+
+
+def _is_strict(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return all(map(_is_strict, schema))
+    if not isinstance(schema, dict):
+        return True
+    if schema.get("type") == "object":
+        closed = schema.get("additionalProperties") is False
+        if not closed or set(schema.get("required", ())) != set(schema.get("properties", ())):
+            return False
+    return all(map(_is_strict, schema.values()))
+
+
+def _said(body: bytes) -> str:
+    value = repaired(body)
+    error = value.get("error") if isinstance(value, dict) else None
+    message = error.get("message") if isinstance(error, dict) else error
+    return f" ({str(message)[:200]})" if message else ""

@@ -1,0 +1,64 @@
+"""Flags that several subcommands share, and how their values are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Option
+
+from proact.errors import UsageError
+
+SEEDS = "data/seeds/tasks.jsonl"
+TRAJECTORIES = Path("data/logs/trajectories.jsonl")
+REWARDS = Path("data/logs/rewards.jsonl")
+PAIRS = Path("data/dpo/pairs.jsonl")
+
+Json = Annotated[bool, Option("--json", help="Print the summary as JSON on stdout.")]
+Plugins = Annotated[list[Path] | None, Option("--plugin", help="A Python file that adds things; may be repeated.")]
+Isolation = Annotated[Literal["auto", "jail", "rlimits"], Option(help="How candidate programs are confined.")]
+BaseUrl = Annotated[str | None, Option(help="An OpenAI-compatible server; needs no key.")]
+Timeout = Annotated[float, Option(min=0.1, help="Seconds for one attempt.")]
+
+
+def named_model(model: str | None, mode: str) -> str:
+    """The model to use. Raises UsageError, which names the choices, when a data set is played without one."""
+    if model:
+        return model if ":" in model else f"openai:{model}"
+    if mode == "synthetic":
+        return "synthetic:"
+    raise UsageError(
+        "--mode dataset needs a --model: openai:NAME, local:smollm2, local:FILE.gguf, or synthetic: (a stand-in)"
+    )
+
+
+def same(policy: str | None, rule: str | None) -> str | None:
+    """The policy under either of its two flags. Raises UsageError when they differ."""
+    if policy and rule and policy != rule:
+        raise UsageError(f"--policy {policy} and --mainline-rule {rule} contradict each other")
+    return policy or rule
+
+
+def prices(price: str | None, budget: float | None) -> tuple[float, float] | None:
+    """PROMPT/COMPLETION in dollars. Raises UsageError for a budget without a price, which could not be kept."""
+    if price is None:
+        if budget is not None:
+            raise UsageError("--budget needs --price PROMPT/COMPLETION: an unknown price is not zero")
+        return None
+    try:
+        prompt, completion = map(float, price.split("/"))
+    except ValueError:
+        raise UsageError(f"--price {price}: expected two numbers as PROMPT/COMPLETION") from None
+    return prompt, completion
+
+
+def weights(components: list[str] | None) -> dict[str, float]:
+    """NAME=WEIGHT, each. Raises UsageError for anything else."""
+    found = {}
+    for item in components or []:
+        name, _, weight = item.partition("=")
+        try:
+            found[name] = float(weight)
+        except ValueError:
+            raise UsageError(f"--component {item}: expected NAME=WEIGHT") from None
+    return found

@@ -1,0 +1,82 @@
+"""From a decoded line to a record: other spellings are understood, and unknown fields survive in `metadata`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+
+from proact.records import Conversation, Record, State, Trajectory
+
+R = TypeVar("R", bound=Record)
+
+ALIASES: dict[type[Record], dict[str, str]] = {
+    State: {"mbpp_tests": "tests"},
+    Conversation: {"turns": "messages"},
+}
+
+
+def parse(fields: dict[str, Any], kind: type[R]) -> R:
+    """Make a record of a decoded line. Raises msgspec.ValidationError, which names the field and what was expected."""
+    return msgspec.convert(known(fields, kind), kind)
+
+
+def known(fields: dict[str, Any], kind: type[Record]) -> dict[str, Any]:
+    """The fields of a line under their own names, the unknown ones moved to `metadata`."""
+    names = kind.__struct_fields__
+    aliases = ALIASES.get(kind, {})
+    result: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for name, value in fields.items():
+        target = aliases.get(name, name)
+        if target in names and target not in result:
+            result[target] = value
+        else:
+            extra[name] = value
+    if extra and "metadata" in names:
+        metadata = result.get("metadata") or {}
+        if not isinstance(metadata, dict):
+            raise msgspec.ValidationError("Expected `object` - at `$.metadata`")
+        result["metadata"] = {**extra, **metadata}
+    if kind is State and isinstance(result.get("prev_reject"), bool):
+        result["prev_reject"] = int(result["prev_reject"])
+    if kind is Trajectory:
+        _nested(result)
+    return result
+
+
+def _nested(fields: dict[str, Any]) -> None:
+    # Lines that hold only the documents' fields have a state without id and domain, a persona that
+    # may be just a name, and flags that may be booleans.
+    if isinstance(state := fields.get("state"), dict):
+        fields["state"] = {"id": "", "domain": "", **known(state, State)}
+    if isinstance(persona := fields.get("persona"), str):
+        fields["persona"] = {"name": persona}
+    reaction = fields.get("user_reaction")
+    if isinstance(reaction, dict) and isinstance(meta := reaction.get("meta"), dict):
+        flags = {name: int(value) if isinstance(value, bool) else value for name, value in meta.items()}
+        fields["user_reaction"] = {**reaction, "meta": flags}
+
+
+def repaired(raw: bytes) -> Any:
+    """Decode JSON that holds lone surrogates, each of which becomes U+FFFD; None when it is not JSON at all."""
+    try:
+        return mended(json.loads(raw.decode("utf-8", "surrogatepass"), parse_constant=_refuse))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def mended(value: Any) -> Any:
+    """The same JSON value with every lone surrogate replaced by U+FFFD, so that it can be written again."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [mended(item) for item in value]
+    if isinstance(value, dict):
+        return {mended(name): mended(item) for name, item in value.items()}
+    return value

@@ -1,0 +1,480 @@
+"""Every record that is ever a line of a file, and nothing else.
+
+Field names are the format on disk; the sentence under a field is its entry in data/README.md.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Action = Literal["Clarify", "Execute"]
+Level = Literal["low", "mid", "high"]
+Message = dict[str, Any]
+Unit = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What all records share: they are immutable and validated when they are read."""
+
+
+class Fact(Record, frozen=True, kw_only=True):
+    """One thing that the simulated user knows and the request does not say."""
+
+    id: str
+    """Name of the fact, unique in its state."""
+    text: str
+    """What the user says when asked for it."""
+    about: str = ""
+    """Words that a question about this fact would use; helps the rule-based user to recognise it."""
+
+
+class Preference(Record, frozen=True, kw_only=True):
+    """How the user wants things done, and when that applies."""
+
+    preference: str
+    """What the user wants."""
+    condition: str = "always"
+    """When it applies."""
+
+
+class ConflictScenario(Record, frozen=True, kw_only=True):
+    """A point of a conversation where preferences contradict each other."""
+
+    turn_idx: int
+    """Index of the assistant message in the conversation, from 0."""
+    preferences: list[Preference]
+    """The preferences that cannot all be followed."""
+    expected_idx: int
+    """Index, from 0, of the preference that should win."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.expected_idx < len(self.preferences):
+            raise ValueError(f"expected_idx {self.expected_idx} is outside the {len(self.preferences)} preferences")
+
+
+class ChecklistItem(Record, frozen=True, kw_only=True):
+    """One thing that a good plan contains."""
+
+    id: str
+    """Name of the item, unique in its state."""
+    text: str
+    """The item as a sentence."""
+    concepts: list[list[str]] = []
+    """Groups of synonyms: a step covers the item when it holds one of every group. Empty: taken from the text."""
+
+
+class State(Record, frozen=True, kw_only=True):
+    """A task at the moment of a decision: what the assistant sees, and what only the user and the scorer know."""
+
+    id: str
+    """Name of the task, unique in its file. Without one, a hash of the content."""
+    domain: str
+    """What kind of answer is due: coding, planning, or a domain of a plugin."""
+    query: str
+    """The request as the user types it."""
+    dialogue_turn: int = 0
+    """Assistant turns that have already passed."""
+    prev_reject: int = 0
+    """1 when the user refused to answer the question before, else 0."""
+    task_uncertainty: Unit = 0.5
+    """How much is open: 0 nothing, 1 everything."""
+    intent: str | None = None
+    """Hidden: the full request in the user's mind."""
+    facts: list[Fact] = []
+    """Hidden: what the user can reveal when asked."""
+    tests: str | list[str] | None = None
+    """Hidden: Python source, or a list of statements, each of which is one test."""
+    setup: str | None = None
+    """Hidden: Python source that runs after the candidate and before the tests."""
+    checklist: list[ChecklistItem | str] | None = None
+    """Hidden: what a good plan contains."""
+    reference: str | None = None
+    """Hidden: an answer that is right."""
+    preferences: list[Preference] = []
+    """Hidden: how the user wants things done."""
+    conflict_scenarios: list[ConflictScenario] = []
+    """Hidden: known conflicts between preferences."""
+    split: str | None = None
+    """Part of the data set: demo, train, test, or any other name."""
+    family: str | None = None
+    """States that belong together (a vague and a clear twin); a split never cuts a family."""
+    metadata: dict[str, Any] = {}
+    """Every other field of the input line, unchanged."""
+
+    def visible(self) -> dict[str, Any]:
+        """The allow-list of what an assistant or a policy may see of a state."""
+        return {name: getattr(self, name) for name in VISIBLE}
+
+
+VISIBLE = ("id", "domain", "query", "dialogue_turn", "prev_reject", "task_uncertainty")
+
+
+class Persona(Record, frozen=True, kw_only=True):
+    """Who the simulated user is."""
+
+    name: str
+    """Name of the persona; part of every id."""
+    domain: str = "any"
+    """Domain in which this persona appears, or any."""
+    expertise: Level = "mid"
+    """How often an answer states the fact that was asked for."""
+    patience: Level = "mid"
+    """How often a question is answered at all."""
+    profile: str = ""
+    """What the assistant may know about the user."""
+    preferences: list[Preference] = []
+    """Hidden: how this user wants things done."""
+
+
+class ReactionMeta(Record, frozen=True, kw_only=True):
+    """What happened in the user's reaction to one assistant message."""
+
+    answered_clarification: int = 0
+    """1 when the user answered a question, else 0."""
+    reject_signal: int = 0
+    """1 when the user refused to be asked, else 0."""
+    silence: int = 0
+    """1 when the message was too long for an impatient user, who says nothing."""
+    off_topic_flag: int = 0
+    """1 when no question shares a content word with the request or the facts."""
+    satisfaction: float = 0.0
+    """0 to 1, by the table in users/personas.py."""
+    answer_clarity: float = 0.0
+    """Share of the addressed facts that the answer stated, 0 when none was addressed."""
+    revealed: list[str] = []
+    """Ids of the facts that the answer stated."""
+    no_ground_truth: int = 0
+    """1 when the state has neither facts nor intent, so that the user had nothing to answer with."""
+
+
+class UserReaction(Record, frozen=True, kw_only=True):
+    """What the simulated user said, and what that was."""
+
+    user_reply: str
+    """The user's words; empty for silence."""
+    meta: ReactionMeta
+    """What the reply was."""
+
+
+class Step(Record, frozen=True, kw_only=True):
+    """One assistant turn of a rollout: where it stands in the messages, and what came of it."""
+
+    at: int
+    """Index of the assistant message in messages."""
+    action: Action
+    """What the turn did."""
+    meta: ReactionMeta
+    """The user's reaction."""
+
+
+class Usage(Record, frozen=True, kw_only=True):
+    """Tokens of the replies that a trajectory is made of, whether they came from the server or from the cache."""
+
+    calls: int = 0
+    """Model replies used."""
+    prompt_tokens: int = 0
+    """Tokens sent."""
+    completion_tokens: int = 0
+    """Tokens received."""
+
+
+class Trajectory(Record, frozen=True, kw_only=True):
+    """One decision, the message it led to, and the rollout to the final answer."""
+
+    id: str = ""
+    """`group/branch`, then `~replicate` when there are several."""
+    group: str = ""
+    """`conversation/t<turn>`: rows are comparable only inside a group."""
+    conversation: str = ""
+    """`state/persona/method/seed`."""
+    state: State
+    """The state at the decision."""
+    action: Action
+    """The decision."""
+    action_prompt: str = ""
+    """The instruction that was given with the decision."""
+    assistant_msg: str
+    """The assistant message of this decision."""
+    persona: Persona
+    """The simulated user."""
+    user_reaction: UserReaction
+    """The reaction to assistant_msg."""
+    is_mainline: bool = True
+    """Whether this line is the conversation itself, not a counterfactual branch."""
+    branch: str = "mainline"
+    """mainline, other, variant, or the name of another arm."""
+    replicate: int = 0
+    """Number of the repetition, from 0."""
+    decision_point: int = 0
+    """Index, from 0, of the decision at which the branches part."""
+    mainline_action: Action | None = None
+    """What the mainline did at this decision."""
+    turn: int = 0
+    """Dialogue turn of the decision."""
+    messages: list[Message] = []
+    """The whole dialogue in OpenAI form, rollout included."""
+    at: int = 0
+    """Index of assistant_msg in messages."""
+    rollout: list[Step] = []
+    """Every assistant turn from this decision on; the costs are counted here."""
+    task_completed: bool | None = None
+    """Whether the last answer passed its tests or covered its checklist; null when neither exists."""
+    stop: str = ""
+    """Why the rollout ended: executed, completed, max_turns or no_rollout."""
+    continuation: str = ""
+    """How the rollout went on after a Clarify: execute or policy."""
+    policy: str = ""
+    """Who decided."""
+    forced: bool = False
+    """Whether the action was imposed (after a rejection, or on the last turn) and not decided."""
+    p_clarify: float | None = None
+    """The policy's probability of asking; null when it was not consulted."""
+    method: str = ""
+    """Name under which methods are compared."""
+    seed: int = 0
+    """Seed of the run."""
+    model: str = ""
+    """The assistant."""
+    user_model: str = ""
+    """The simulated user: rule, or a model."""
+    tools: list[dict[str, Any]] = []
+    """Tools that the assistant had."""
+    usage: Usage = Usage()
+    """Tokens."""
+    job: str = ""
+    """The unit of work that wrote this line."""
+    terminal: bool = True
+    """Whether this is the last line of its job."""
+    spec: str = ""
+    """Hash of the settings that could change this line; its body is in the meta file."""
+    input_hash: str = ""
+    """Hash of the input row."""
+    metadata: dict[str, Any] = {}
+    """Every other field of the input line, unchanged."""
+
+
+class Conversation(Record, frozen=True, kw_only=True):
+    """A conversation log from anywhere."""
+
+    id: str
+    """Name of the conversation."""
+    messages: list[Message]
+    """The dialogue in OpenAI form; `turns` is accepted as its name."""
+    method: str = ""
+    """What is compared."""
+    domain: str = ""
+    """Any string."""
+    preferences: list[Preference] = []
+    """The user's preferences."""
+    problem: str | None = None
+    """What was to be solved."""
+    solution: str | None = None
+    """A right answer."""
+    conflict_scenarios: list[ConflictScenario] = []
+    """Known conflicts between preferences."""
+    group: str | None = None
+    """Conversations that can be ranked against each other."""
+    tools: list[dict[str, Any]] = []
+    """Tools that the assistant had."""
+    reward: float | None = None
+    """A reward measured elsewhere."""
+    context_signals: dict[str, Any] | None = None
+    """Cues about the user's situation."""
+    metadata: dict[str, Any] = {}
+    """Every other field of the input line, unchanged."""
+
+
+class Verdict(Record, frozen=True, kw_only=True):
+    """One judge's finding on one subject."""
+
+    id: str
+    """Names the subject, the judge, its spec and the repeat."""
+    trajectory: str
+    """Id of the trajectory or conversation that was judged."""
+    conversation: str = ""
+    """Id of the conversation."""
+    group: str = ""
+    """Group of the trajectory."""
+    judge: str
+    """Name of the judge."""
+    at: int | None = None
+    """Index of the judged message; null when the whole conversation was judged."""
+    repeat: int = 0
+    """Number of the pass, from 0."""
+    label: str | None = None
+    """The finding in a word."""
+    score: float | None = None
+    """The finding as a number; null when the judge does not apply."""
+    confidence: float | None = None
+    """What the judge says of its own certainty, 0 to 1."""
+    rationale: str = ""
+    """The judge's reason."""
+    detail: dict[str, Any] = {}
+    """What else this judge finds."""
+    raw: str | None = None
+    """The reply as it came."""
+    model: str = ""
+    """The judge's model."""
+    job: str = ""
+    """The unit of work that wrote this line."""
+    terminal: bool = True
+    """Whether this is the last line of its job."""
+    spec: str = ""
+    """Hash of the settings that could change this line."""
+    input_hash: str = ""
+    """Hash of the input row."""
+
+
+class Reward(Record, frozen=True, kw_only=True):
+    """What one trajectory earned, with every raw number from which another weighting can be computed."""
+
+    id: str
+    """Id of the trajectory."""
+    group: str
+    """Group of the trajectory."""
+    components: dict[str, float | None] = {}
+    """Raw numbers: counts of the rollout, and every component asked for."""
+    task_score: Unit | None = None
+    """R_task, 0 to 1; null when nothing scores this task."""
+    status: str
+    """How the score came about: pass, fail, scored, no_answer, timeout, ... or not_applicable."""
+    tests: list[bool] = []
+    """Per test: whether it passed."""
+    tier: str = ""
+    """How the tests were kept from the candidate."""
+    layers: list[str] = []
+    """Confinement that was active while the candidate ran."""
+    independent: float | None = None
+    """The reward measured without any judge that replaces it."""
+    interrupt_cost: float
+    """C_interrupt of the whole rollout."""
+    total: float | None = None
+    """The reward; null when a part of it is missing or does not apply."""
+    spec: str
+    """Name or hash of the reward spec."""
+
+
+class PerArm(Record, frozen=True, kw_only=True):
+    """One number for each side of a pair."""
+
+    chosen: float | None
+    """Of the chosen action."""
+    rejected: float | None
+    """Of the rejected action."""
+
+
+class PreferencePair(Record, frozen=True, kw_only=True):
+    """Two actions at the same state, the better one first; also a row that TRL trains on as it is."""
+
+    state: dict[str, Any]
+    """The visible part of the state."""
+    chosen_action: Action
+    """The action with the higher arm mean."""
+    rejected_action: Action
+    """The action with the lower arm mean."""
+    chosen_text: str
+    """The assistant message of the chosen action."""
+    rejected_text: str
+    """The assistant message of the rejected action."""
+    rewards: PerArm
+    """Arm means of the total."""
+    task_scores: PerArm
+    """Arm means of R_task."""
+    interrupt_costs: PerArm
+    """Arm means of C_interrupt."""
+    prompt: list[Message]
+    """The dialogue up to the decision."""
+    chosen: list[Message]
+    """chosen_text as one assistant message."""
+    rejected: list[Message]
+    """rejected_text as one assistant message."""
+    id: str
+    """Id of the pair."""
+    group: str
+    """Group of both trajectories."""
+    chosen_id: str
+    """Trajectory of chosen_text."""
+    rejected_id: str
+    """Trajectory of rejected_text."""
+    state_id: str
+    """Id of the state."""
+    persona: str
+    """Name of the persona."""
+    method: str
+    """Method of the trajectories."""
+    seed: int
+    """Seed of the trajectories."""
+    turn: int
+    """Dialogue turn of the decision."""
+    family: str | None
+    """Family of the state."""
+    split: str | None
+    """Split of the state."""
+    margin: float
+    """Difference of the arm means, at least 0."""
+    margin_se: float | None
+    """Its standard error over replicates; null for a single replicate."""
+    p_better: float | None
+    """Probability that the chosen action is the better one, given the spread; null for a single replicate."""
+    weight: float
+    """How much the pair should count: |margin|, or 1 after thinning."""
+    spec: str
+    """Name or hash of the reward spec."""
+
+
+class Metric(Record, frozen=True, kw_only=True):
+    """One row of an evaluation."""
+
+    id: str
+    """`method/metric`."""
+    method: str
+    """What was measured."""
+    metric: str
+    """Name of the metric."""
+    mean: float | None
+    """Its mean over tasks."""
+    ci_low: float | None
+    """Lower end of the 95 % interval."""
+    ci_high: float | None
+    """Upper end of the 95 % interval."""
+    n: int
+    """Conversations in the mean."""
+    missing: int
+    """Conversations whose value could not be had."""
+    not_applicable: int
+    """Conversations to which the metric does not apply."""
+    unit: str
+    """Unit of the mean."""
+    higher_is_better: bool
+    """Direction."""
+
+
+class Failure(Record, frozen=True, kw_only=True):
+    """A job that has no record, and why."""
+
+    ids: list[str]
+    """Job, or the ids that it would have written."""
+    stage: str
+    """Subcommand."""
+    judge: str | None = None
+    """Name of the judge, where one failed."""
+    error: str
+    """Class of the error."""
+    message: str
+    """What happened."""
+    raw: str | None = None
+    """The reply as it came, where there was one."""
+
+
+class GoldLabel(Record, frozen=True, kw_only=True):
+    """What a human says of a verdict's subject."""
+
+    id: str
+    """Id of the verdict's subject."""
+    label: str | None = None
+    """The right label."""
+    score: float | None = None
+    """The right score."""

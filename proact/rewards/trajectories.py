@@ -1,0 +1,104 @@
+"""Reads trajectories in the order of (group, id) whatever their order in the file, and names those without an id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from proact import jsonl
+from proact.domains import domain
+from proact.errors import InputError
+from proact.keys import digest
+from proact.records import Trajectory
+
+
+class _Head(msgspec.Struct):
+    id: str = ""
+    group: str = ""
+    terminal: bool = True
+
+
+class _Place(NamedTuple):
+    group: str
+    id: str
+    number: int
+    offset: int
+    size: int
+
+
+class Sorted:
+    """The trajectories of a file, sorted by (group, id), read one at a time; only ids and offsets are in memory."""
+
+    def __init__(self, path: Path, default_domain: str | None = None) -> None:
+        self.path, self._domain = path, default_domain
+        self._unnamed: Counter[str] = Counter()
+        self._names: dict[int, str] = {}
+        self._unfinished: int | None = None
+        self._places = sorted(map(self._place, jsonl.lines(path)))
+        if self._unfinished:
+            message = "the last conversation was cut off; run the same generate command again to finish it"
+            raise InputError(path, message, line=self._unfinished)
+        for one, two in zip(self._places, self._places[1:], strict=False):
+            if one.id == two.id:
+                raise InputError(path, f"{one.id!r} is already on line {one.number}", line=two.number, field="id")
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        with self.path.open("rb") as file:
+            for place in self._places:
+                file.seek(place.offset)
+                yield self._read(jsonl.Line(place.number, place.offset, file.read(place.size)))
+
+    def _place(self, line: jsonl.Line) -> _Place:
+        try:
+            head = msgspec.json.decode(line.raw, type=_Head)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            head = _Head()
+        self._unfinished = None if head.terminal else line.number
+        if not head.id:
+            trajectory = self._read(line)
+            head = _Head(id=trajectory.id, group=trajectory.group)
+        return _Place(head.group, head.id, line.number, line.offset, len(line.raw))
+
+    def _read(self, line: jsonl.Line) -> Trajectory:
+        trajectory = jsonl.decode(line, Trajectory, self.path)
+        for step in trajectory.rollout:
+            if not 0 <= step.at < len(trajectory.messages):
+                raise InputError(self.path, f"there is no message {step.at}", line=line.number, field="rollout")
+        if not trajectory.id:
+            trajectory = self._named(trajectory, line.number)
+        domain(trajectory.state.domain)
+        return trajectory
+
+    def _named(self, bare: Trajectory, number: int) -> Trajectory:
+        """A line that holds only the documents' fields: its names come from its content and its place."""
+        state = bare.state
+        if not state.domain:
+            if not self._domain:
+                message = "is missing; give it in the file or with --domain"
+                raise InputError(self.path, message, line=number, field="state.domain")
+            state = msgspec.structs.replace(state, domain=self._domain)
+        if not state.id:
+            state = msgspec.structs.replace(state, id=f"state-{digest(state.domain, state.query)}")
+        group = f"{state.id}/{bare.persona.name}/t{state.dialogue_turn}"
+        if number not in self._names:
+            base = f"{group}/{bare.action}"
+            self._names[number] = f"{base}#{self._unnamed[base]}"
+            self._unnamed[base] += 1
+        same_as_mainline = bare.mainline_action in (None, bare.action)
+        branch = "mainline" if bare.is_mainline else "variant" if same_as_mainline else "other"
+        return msgspec.structs.replace(
+            bare,
+            id=self._names[number],
+            group=group,
+            conversation=bare.conversation or f"{state.id}/{bare.persona.name}",
+            state=state,
+            branch=branch,
+            turn=state.dialogue_turn,
+        )

@@ -1,0 +1,197 @@
+"""Plays a conversation between an assistant and a simulated user, from one decision to its final answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from proact.domains import domain
+from proact.errors import UsageError
+from proact.llm import ChatModel, Sampling
+from proact.policies import Decision, Policy
+from proact.records import Action, Message, Persona, State, Step, Usage, UserReaction
+from proact.render import instructed
+from proact.sandbox import Sandbox
+from proact.text import questions
+from proact.users import Situation, User
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """How conversations are played; part of the spec."""
+
+    multi_turn: bool = False
+    max_turns: int = 5
+    rollout: bool = True
+    continuation: Literal["execute", "policy"] = "execute"
+    clarify_threshold: float = 0.5
+
+
+class Choice(NamedTuple):
+    """An action, the policy's probability of asking, and whether the action was imposed on it."""
+
+    action: Action
+    p_clarify: float | None = None
+    forced: bool = False
+
+
+EXECUTE = Choice("Execute", None, True)
+
+
+class Dialogue(msgspec.Struct):
+    """A conversation in the making. `asked` counts the questions of its Clarify turns."""
+
+    state: State
+    persona: Persona
+    messages: list[Message]
+    seed: int
+    replicate: int
+    sample: int
+    asked: int = 0
+
+    def copy(self, sample: int) -> Dialogue:
+        return msgspec.structs.replace(self, messages=[*self.messages], sample=sample)
+
+
+class Turn(NamedTuple):
+    """One assistant message with what led to it and what came of it."""
+
+    before: Dialogue
+    choice: Choice
+    step: Step
+    prompt: str
+    message: str
+    reaction: UserReaction
+    usage: Usage
+    completed: bool | None
+
+
+class Rollout(NamedTuple):
+    """The turns from a decision on, why they ended, and the whole dialogue."""
+
+    turns: list[Turn]
+    stop: str
+    messages: list[Message]
+
+
+Follow = Callable[[Dialogue], Awaitable[Choice]]
+
+
+class Player(NamedTuple):
+    """Everybody who takes part in a conversation."""
+
+    assistant: ChatModel
+    user: User
+    policy: Policy
+    sampling: Sampling
+    sandbox: Sandbox
+    rules: Rules
+
+    async def decide(self, dialogue: Dialogue) -> Choice:
+        """What the policy does here; a tie asks. Raises UsageError for a probability outside 0 to 1."""
+        p_clarify, _ = await self.policy.p_clarify(
+            Decision(
+                state=dialogue.state,
+                persona=dialogue.persona,
+                messages=dialogue.messages,
+                seed=dialogue.seed,
+                sample=2 * dialogue.replicate,
+            )
+        )
+        if not 0 <= p_clarify <= 1:
+            raise UsageError(f"policy {self.policy.name} gave {p_clarify} as a probability of asking")
+        asks = p_clarify >= self.rules.clarify_threshold
+        return Choice("Clarify" if asks else "Execute", round(p_clarify, 6))
+
+    async def conversation(self, dialogue: Dialogue) -> Rollout:
+        """A whole conversation in which the policy decides at every turn."""
+        first = EXECUTE if self.rules.max_turns == 1 else await self.decide(dialogue)
+        return await self.play(dialogue, first, self.decide, self.rules.max_turns)
+
+    async def branch(self, dialogue: Dialogue, choice: Choice, turns_left: int) -> Rollout:
+        """One decision, then on to the final answer as `continuation` says."""
+        if self.rules.continuation == "policy":
+            return await self.play(dialogue, choice, self.decide, turns_left)
+        return await self.play(dialogue, choice, _execute, turns_left)
+
+    async def play(self, dialogue: Dialogue, choice: Choice, follow: Follow, limit: int) -> Rollout:
+        """Turn after turn until the task is done or `limit` is reached; whoever refuses a question gets an answer,
+        and the last turn is always one."""
+        turns: list[Turn] = []
+        while True:
+            turn = await self._turn(dialogue, choice)
+            turns.append(turn)
+            if stop := self._stops(turn, len(turns), limit):
+                return Rollout(turns, stop, dialogue.messages)
+            forced = turn.reaction.meta.reject_signal or len(turns) == limit - 1
+            choice = EXECUTE if forced else await follow(dialogue)
+
+    def _stops(self, turn: Turn, taken: int, limit: int) -> str:
+        if turn.step.action == "Execute" and turn.completed:
+            return "completed"
+        if turn.step.action == "Execute" and not self.rules.multi_turn:
+            return "executed"
+        if not self.rules.rollout and not self.rules.multi_turn:
+            return "no_rollout"
+        return "max_turns" if taken >= limit else ""
+
+    async def _turn(self, dialogue: Dialogue, choice: Choice) -> Turn:
+        before = dialogue.copy(dialogue.sample)
+        state, action = dialogue.state, choice.action
+        request, prompt = instructed(dialogue.messages, domain(state.domain).prompt(action), dialogue.persona)
+        completion = await self.assistant.complete(
+            self.sampling.request(request, sample=dialogue.sample, seed=dialogue.seed)
+        )
+        at = len(dialogue.messages)
+        dialogue.messages.append({"role": "assistant", "content": completion.text})
+        completed = await self._completed(state, completion.text) if action == "Execute" else None
+        reacted = await self.user.react(self._situation(dialogue, action, completed))
+        self._update(dialogue, action, reacted.reaction)
+        usage = Usage(
+            calls=1 + reacted.usage.calls,
+            prompt_tokens=completion.prompt_tokens + reacted.usage.prompt_tokens,
+            completion_tokens=completion.completion_tokens + reacted.usage.completion_tokens,
+        )
+        step = Step(at=at, action=action, meta=reacted.reaction.meta)
+        return Turn(before, choice, step, prompt, completion.text, reacted.reaction, usage, completed)
+
+    def _situation(self, dialogue: Dialogue, action: Action, completed: bool | None) -> Situation:
+        return Situation(
+            state=dialogue.state,
+            persona=dialogue.persona,
+            messages=dialogue.messages,
+            action=action,
+            turn=dialogue.state.dialogue_turn,
+            asked_before=dialogue.asked,
+            completed=completed,
+            seed=dialogue.seed,
+            replicate=dialogue.replicate,
+            sample=dialogue.sample,
+        )
+
+    async def _completed(self, state: State, message: str) -> bool | None:
+        kind = domain(state.domain)
+        program = kind.program(state, message)
+        result = await asyncio.to_thread(self.sandbox.run, program) if program else None
+        value = kind.score(state, message, result).value
+        return None if value is None else value >= 1.0
+
+    def _update(self, dialogue: Dialogue, action: Action, reaction: UserReaction) -> None:
+        meta, state = reaction.meta, dialogue.state
+        if action == "Clarify":
+            dialogue.asked += len(questions(str(dialogue.messages[-1]["content"])))
+        if reaction.user_reply:
+            dialogue.messages.append({"role": "user", "content": reaction.user_reply})
+        uncertainty = state.task_uncertainty * (1 - 0.5 * meta.answer_clarity)
+        dialogue.state = msgspec.structs.replace(
+            state,
+            dialogue_turn=state.dialogue_turn + 1,
+            prev_reject=meta.reject_signal,
+            task_uncertainty=round(uncertainty, 6),
+        )
+
+
+async def _execute(dialogue: Dialogue) -> Choice:
+    return EXECUTE

@@ -1,0 +1,227 @@
+"""The two loops that every stage is an instance of.
+
+A paid stage maps `step` over jobs and appends the records of each job as it completes. A job is skipped when it is
+already in the output, so running a stage again finishes it. A pure stage reads everything and replaces its output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from proact import jsonl, resume, sidecar
+from proact.console import Progress
+from proact.errors import JobError, TooManyFailures
+from proact.keys import digest
+from proact.records import Failure, Record
+
+W = TypeVar("W")
+SYNC_SECONDS = 0.1
+HOPELESS = 25
+
+
+class Job(NamedTuple, Generic[W]):
+    """One unit of paid work: its key, the hash of its input, what `step` needs, and the judge concerned if any."""
+
+    key: str
+    input_hash: str
+    work: W
+    judge: str | None = None
+
+
+class Paid(NamedTuple):
+    """What a paid stage is told: where it writes, the settings that could change its bytes, and what drives it."""
+
+    stage: str
+    out: Path
+    settings: dict[str, Any]
+    concurrency: int = 32
+    max_failures: int | None = None
+    overwrite: bool = False
+
+
+class Summary(msgspec.Struct):
+    """How a paid stage ended."""
+
+    planned: int = 0
+    skipped: int = 0
+    done: int = 0
+    failed: int = 0
+    interrupted: bool = False
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 3 some missing, 130 interrupted."""
+        return 130 if self.interrupted else 3 if self.failed else 0
+
+
+def run_paid(
+    jobs: Callable[[], Iterable[Job[W]]],
+    step: Callable[[W], Awaitable[list[Any]]],
+    paid: Paid,
+    *,
+    sync: Callable[[], str] = str,
+    close: Callable[[], Awaitable[None]] | None = None,
+) -> Summary:
+    """Do every job that is not yet in `paid.out`, and append its records with one write.
+
+    `jobs` is called twice and must give the same jobs. `step` returns the records of one job; they get `job`,
+    `terminal`, `spec` and `input_hash` here. `sync` flushes what must be durable before the records (the call log)
+    and says what to show beside the progress. Raises SpecConflict before any work when a job is there with other
+    settings, and whatever `step` raises that is no JobError.
+    """
+    return asyncio.run(_Run(step, paid, sync).run(jobs, close))
+
+
+class _Run(Generic[W]):
+    def __init__(self, step: Callable[[W], Awaitable[list[Any]]], paid: Paid, sync: Callable[[], str]) -> None:
+        self.step, self.paid, self.sync = step, paid, sync
+        self.spec = digest(paid.settings)
+        self.summary = Summary()
+        self.draining = False
+        self.failures = sidecar.Failures(paid.out)
+
+    async def run(self, jobs: Callable[[], Iterable[Job[W]]], close: Callable[[], Awaitable[None]] | None) -> Summary:
+        started = time.monotonic()
+        self.out = jsonl.Appender(self.paid.out)
+        try:
+            finished = self._plan(jobs)
+            self.failures.forget(finished.knows)
+            sidecar.note_spec(self.paid.out, self.spec, self.paid.settings)
+            pending = (job for job in jobs() if not finished.has(job.key, self.spec, job.input_hash))
+            self.progress = Progress(self.paid.stage, self.summary.planned - self.summary.skipped)
+            try:
+                await self._all(pending)
+            finally:
+                self.progress.close()
+        finally:
+            self.out.close()
+            self.failures.close()
+            if close:
+                await close()
+        self.failures.forget(resume.Finished(self.paid.out).knows)
+        self.summary.seconds = time.monotonic() - started
+        return self.summary
+
+    def _plan(self, jobs: Callable[[], Iterable[Job[W]]]) -> resume.Finished:
+        finished = resume.Finished(self.paid.out)
+        self.out.truncate(finished.size)
+        stale = set()
+        for job in jobs():
+            self.summary.planned += 1
+            if finished.has(job.key, self.spec, job.input_hash):
+                self.summary.skipped += 1
+            elif finished.knows(job.key):
+                if not self.paid.overwrite:
+                    raise resume.conflict(self.paid.out, job.key, self.spec, self.paid.settings)
+                stale.add(job.key)
+        if not stale:
+            return finished
+        self.out.close()
+        resume.drop(self.paid.out, stale)
+        self.out = jsonl.Appender(self.paid.out)
+        return resume.Finished(self.paid.out)
+
+    async def _all(self, pending: Iterator[Job[W]]) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                flusher = group.create_task(self._flush_forever())
+                workers = [group.create_task(self._work(pending)) for _ in range(self.paid.concurrency)]
+                with self._interruptible(workers):
+                    await asyncio.wait(workers)
+                flusher.cancel()
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
+        finally:
+            self._flush()
+
+    async def _work(self, pending: Iterator[Job[W]]) -> None:
+        for job in pending:
+            if self.draining:
+                return
+            try:
+                records = await self.step(job.work)
+            except JobError as error:
+                self._fail(job, error)
+            else:
+                self.out.write(self._lines(job, records))
+                self.summary.done += 1
+                self.progress.done()
+
+    def _lines(self, job: Job[W], records: list[Any]) -> bytes:
+        stamp = {"job": job.key, "spec": self.spec, "input_hash": job.input_hash}
+        last = len(records) - 1
+        return b"".join(
+            msgspec.json.encode(msgspec.structs.replace(record, **stamp, terminal=index == last)) + b"\n"
+            for index, record in enumerate(records)
+        )
+
+    def _fail(self, job: Job[W], error: JobError) -> None:
+        kind, stage = type(error).__name__, self.paid.stage
+        self.failures.write(
+            Failure(ids=[job.key], stage=stage, judge=job.judge, error=kind, message=str(error), raw=error.raw)
+        )
+        self.summary.failed += 1
+        self.progress.failed()
+        failed, limit = self.summary.failed, self.paid.max_failures
+        if limit is not None and failed > limit:
+            raise TooManyFailures(f"more than {limit} jobs failed, the last with: {error}")
+        if failed >= HOPELESS and not self.summary.done:
+            raise TooManyFailures(f"the first {failed} jobs all failed, the last with: {error}")
+
+    async def _flush_forever(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC_SECONDS)
+            self._flush()
+
+    def _flush(self) -> None:
+        self.progress.extra(self.sync())
+        self.out.sync()
+
+    @contextmanager
+    def _interruptible(self, workers: list[asyncio.Task[None]]) -> Iterator[None]:
+        """Ctrl-C or SIGTERM once lets the jobs in flight finish, twice ends them."""
+
+        def interrupt() -> None:
+            if self.draining:
+                for worker in workers:
+                    worker.cancel()
+            self.draining = self.summary.interrupted = True
+
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            # Only the main thread can listen; elsewhere the caller's own handling stays.
+            with suppress(ValueError, RuntimeError):
+                loop.add_signal_handler(number, interrupt)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def run_pure(out: Path, records: Iterable[Record]) -> int:
+    """Replace a file by these records, which come in the order of (group, id); returns how many there were."""
+    count = 0
+    encoder = msgspec.json.Encoder()
+    with jsonl.replace(out) as file:
+        for record in records:
+            file.write(encoder.encode(record) + b"\n")
+            count += 1
+    return count

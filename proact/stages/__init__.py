@@ -1,0 +1,1 @@
+"""One file per subcommand: file name, stage name and command are the same word."""

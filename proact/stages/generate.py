@@ -1,0 +1,295 @@
+"""generate: an assistant and a simulated user play every state, branching Clarify against Execute."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from proact import console
+from proact.cache import cache_dir
+from proact.datasets.states import Placed, read_states, select
+from proact.domains import domain
+from proact.errors import UsageError
+from proact.executor import Task
+from proact.keys import conversation_id, digest, trajectory_id
+from proact.llm import Models, Options, Sampling
+from proact.policies import open_policy
+from proact.prompts import load
+from proact.records import Action, Persona, State, Trajectory, Usage
+from proact.registry import load_plugin
+from proact.rollout import Choice, Dialogue, Player, Rollout, Rules, Turn
+from proact.sandbox import Sandbox
+from proact.stage import Job, Paid, Summary, run_paid
+from proact.users import open_user
+from proact.users.personas import chosen, personas
+from proact.worlds import puzzles
+
+OTHER: dict[Action, Action] = {"Clarify": "Execute", "Execute": "Clarify"}
+BRANCHES = ("mainline", "other", "variant")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that `proact generate` was told, as JSON for whatever executor runs it."""
+
+    out: str
+    model: str
+    mode: Literal["synthetic", "dataset"] = "dataset"
+    domain: str | None = None
+    split: str | None = None
+    n_states: int | None = None
+    repeat: bool = False
+    persona: str = "balanced"
+    user_model: str = "rule"
+    policy: str = "documented"
+    method: str = ""
+    mainline_action: Action | None = None
+    branches: int = 2
+    branch_turns: bool = False
+    rules: Rules = Rules()
+    sampling: Sampling = Sampling()
+    options: Options = Options()
+    seed: int = 0
+    isolation: str = "auto"
+    overwrite: bool = False
+    max_failures: int | None = None
+    plugins: list[str] = []
+
+
+class Work(msgspec.Struct, frozen=True):
+    """One job: a trajectory of a single decision, or the lines of one branch of a whole conversation."""
+
+    state: State
+    persona: Persona
+    replicate: int
+    branch: str
+
+
+def perform(task: Task) -> bytes:
+    """Run the stage on one task; returns the summary that the command prints, as JSON."""
+    settings = msgspec.json.decode(task.settings, type=Settings)
+    return msgspec.json.encode(Generate(settings, task).run())
+
+
+class Generate:
+    """One run of the stage."""
+
+    def __init__(self, settings: Settings, task: Task) -> None:
+        self.settings = settings
+        self.plugins = [load_plugin(Path(path)) for path in settings.plugins]
+        self.placed = self._states(task)
+        self.personas = personas()
+        for name in {item.state.domain for item in self.placed}:
+            domain(name)
+        self.models = Models(settings.options)
+        self.sandbox = Sandbox(isolation=settings.isolation, cache=cache_dir() / "sandbox.db")
+        self.player = Player(
+            assistant=self.models.open(settings.model),
+            user=open_user(settings.user_model, self.models, settings.sampling),
+            policy=open_policy(settings.policy, self.models, settings.model, settings.sampling),
+            sampling=settings.sampling,
+            sandbox=self.sandbox,
+            rules=settings.rules,
+        )
+        self.method = settings.method or self.player.policy.name
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def run(self) -> dict[str, object]:
+        settings = self.settings
+        paid = Paid(
+            stage="generate",
+            out=Path(settings.out),
+            settings=self._spec(),
+            concurrency=settings.options.concurrency,
+            max_failures=settings.max_failures,
+            overwrite=settings.overwrite,
+        )
+        with self.sandbox:
+            summary = run_paid(self._jobs, self._step, paid, sync=self.models.sync, close=self.models.close)
+        return self._report(summary)
+
+    def _states(self, task: Task) -> list[Placed]:
+        settings = self.settings
+        if settings.mode == "synthetic":
+            found = puzzles.states(settings.domain or "coding", settings.n_states or 50)
+            return [Placed(state, place) for place, state in enumerate(found)]
+        if task.source is None:
+            raise UsageError("--mode dataset needs a --dataset")
+        found = read_states(Path(task.source), settings.domain, task.start, task.end)
+        return select(
+            found, domain=settings.domain, split=settings.split, count=settings.n_states, repeat=settings.repeat
+        )
+
+    def _spec(self) -> dict[str, object]:
+        settings, rules = self.settings, self.settings.rules
+        texts = [load(f"{name}_{action}") for name in ("coding", "planning") for action in ("clarify", "execute")]
+        spec: dict[str, object] = {
+            "model": settings.model,
+            "user_model": self.player.user.name,
+            "policy": self.player.policy.name,
+            "mainline_action": settings.mainline_action,
+            "temperature": settings.sampling.temperature,
+            "max_completion_tokens": settings.sampling.max_completion_tokens,
+            "mode": "multi-turn" if rules.multi_turn else "single decision",
+            "rollout": rules.rollout,
+            "continuation": rules.continuation,
+            "clarify_threshold": rules.clarify_threshold,
+            "prompts": digest([*texts, load("user_answer"), load("policy")]),
+            "plugins": self.plugins,
+        }
+        if rules.multi_turn or rules.continuation == "policy":
+            spec["max_turns"] = rules.max_turns
+        return spec
+
+    def _jobs(self) -> Iterator[Job[Work]]:
+        settings = self.settings
+        branches = BRANCHES[: settings.branches + 1]
+        if settings.rules.multi_turn and not settings.branch_turns:
+            branches = BRANCHES[:1]
+        for state, place, replicate in self.placed:
+            players = chosen(settings.persona, state.domain, self.personas)
+            for persona in players[place % len(players)]:
+                for branch in branches:
+                    work = Work(state, persona, replicate, branch)
+                    yield Job(self._key(work), digest(state, persona), work)
+
+    def _key(self, work: Work) -> str:
+        conversation = self._conversation(work)
+        if self.settings.rules.multi_turn:
+            return trajectory_id(conversation, work.branch, work.replicate)
+        return trajectory_id(f"{conversation}/t{work.state.dialogue_turn}", work.branch, work.replicate)
+
+    def _conversation(self, work: Work) -> str:
+        return conversation_id(work.state.id, work.persona.name, self.method, self.settings.seed)
+
+    async def _step(self, work: Work) -> list[Trajectory]:
+        lines = await (self._conversation_lines(work) if self.settings.rules.multi_turn else self._decision(work))
+        self.counts.update((line.branch, line.action) for line in lines)
+        return lines
+
+    def _dialogue(self, work: Work) -> Dialogue:
+        return Dialogue(
+            state=work.state,
+            persona=work.persona,
+            messages=[{"role": "user", "content": work.state.query}],
+            seed=self.settings.seed,
+            replicate=work.replicate,
+            sample=2 * work.replicate,
+        )
+
+    async def _decision(self, work: Work) -> list[Trajectory]:
+        """A single decision: the branch is taken at the state itself and rolled out."""
+        dialogue = self._dialogue(work)
+        if self.settings.mainline_action:
+            mainline = Choice(self.settings.mainline_action)
+        else:
+            mainline = await self.player.decide(dialogue)
+        taken = dialogue.copy(_sample(work))
+        limit = self.settings.rules.max_turns if self.settings.rules.continuation == "policy" else 2
+        rollout = await self.player.branch(taken, _branched(mainline, work.branch), limit)
+        return [self._line(work, rollout, 0, mainline, 0)]
+
+    async def _conversation_lines(self, work: Work) -> list[Trajectory]:
+        """Every turn of a conversation as a line, or the branches that leave it at each decision.
+
+        The branches' job plays the mainline again, which costs nothing: its calls are in the log.
+        """
+        mainline = await self.player.conversation(self._dialogue(work))
+        lines = []
+        for index, turn in enumerate(mainline.turns):
+            if work.branch == "mainline":
+                lines.append(self._line(work, mainline, index, turn.choice, index))
+            elif not turn.choice.forced:
+                left = self.settings.rules.max_turns - index
+                dialogue = turn.before.copy(_sample(work))
+                rollout = await self.player.branch(dialogue, _branched(turn.choice, work.branch), left)
+                lines.append(self._line(work, rollout, 0, turn.choice, index))
+        return lines
+
+    def _line(self, work: Work, rollout: Rollout, index: int, mainline: Choice, point: int) -> Trajectory:
+        turn: Turn = rollout.turns[index]
+        state = turn.before.state
+        conversation = self._conversation(work)
+        group = f"{conversation}/t{state.dialogue_turn}"
+        return Trajectory(
+            id=trajectory_id(group, work.branch, work.replicate),
+            group=group,
+            conversation=conversation,
+            state=state,
+            action=turn.choice.action,
+            action_prompt=turn.prompt,
+            assistant_msg=turn.message,
+            persona=work.persona,
+            user_reaction=turn.reaction,
+            is_mainline=work.branch == "mainline",
+            branch=work.branch,
+            replicate=work.replicate,
+            decision_point=point,
+            mainline_action=mainline.action,
+            turn=state.dialogue_turn,
+            messages=rollout.messages,
+            at=turn.step.at,
+            rollout=[later.step for later in rollout.turns[index:]],
+            task_completed=rollout.turns[-1].completed,
+            stop=rollout.stop,
+            continuation=self.settings.rules.continuation,
+            policy=self.player.policy.name,
+            forced=turn.choice.forced,
+            p_clarify=mainline.p_clarify,
+            method=self.method,
+            seed=self.settings.seed,
+            model=self.settings.model,
+            user_model=self.player.user.name,
+            usage=_total(later.usage for later in rollout.turns[index:]),
+        )
+
+    def _report(self, summary: Summary) -> dict[str, object]:
+        ledger = self.models.ledger
+        return {
+            "out": self.settings.out,
+            "states": len(self.placed),
+            "planned": summary.planned,
+            "skipped": summary.skipped,
+            "done": summary.done,
+            "missing": summary.failed,
+            "lines": {f"{branch} {action}": count for (branch, action), count in sorted(self.counts.items())},
+            "model": self.settings.model,
+            "calls": ledger.calls,
+            "cached": ledger.cached,
+            "prompt_tokens": ledger.prompt_tokens,
+            "completion_tokens": ledger.completion_tokens,
+            "wasted_tokens": ledger.wasted,
+            "cost": ledger.cost,
+            "seconds": round(summary.seconds, 2),
+            "exit_code": summary.exit_code,
+        }
+
+
+def show(report: dict[str, object]) -> None:
+    """The summary as a table."""
+    lines = report["lines"]
+    assert isinstance(lines, dict)
+    rows = [[f"new {name}", count] for name, count in lines.items()]
+    names = ("states", "planned", "skipped", "missing", "calls", "cached", "prompt_tokens", "completion_tokens")
+    rows += [[name.replace("_", " "), report[name]] for name in (*names, "wasted_tokens", "cost", "seconds")]
+    console.table(f"generate: {report['out']} with {report['model']}", ["", "n"], rows)
+
+
+def _branched(mainline: Choice, branch: str) -> Choice:
+    return Choice(OTHER[mainline.action]) if branch == "other" else Choice(mainline.action)
+
+
+def _sample(work: Work) -> int:
+    return 2 * work.replicate + (work.branch == "variant")
+
+
+def _total(usages: Iterator[Usage]) -> Usage:
+    each = list(usages)
+    return Usage(
+        calls=sum(usage.calls for usage in each),
+        prompt_tokens=sum(usage.prompt_tokens for usage in each),
+        completion_tokens=sum(usage.completion_tokens for usage in each),
+    )

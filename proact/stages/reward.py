@@ -1,0 +1,196 @@
+"""reward: scores and prices every trajectory, and builds the preference pairs. Pure: no model is called."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import msgspec
+
+from proact import console, jsonl, sidecar
+from proact.cache import cache_dir
+from proact.errors import JobError
+from proact.executor import Task
+from proact.records import Failure, PreferencePair, Reward, Trajectory
+from proact.registry import load_plugin
+from proact.rewards.components import Verdicts
+from proact.rewards.pairs import Mode, Pairs, Row, kept
+from proact.rewards.score import reward, scored
+from proact.rewards.specs import Spec
+from proact.rewards.trajectories import Sorted
+from proact.sandbox import Sandbox
+
+ACTIONS = ("Clarify", "Execute")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that `proact reward` was told."""
+
+    trajectories: str
+    rewards: str
+    out: str
+    spec: Spec
+    domain: str | None = None
+    verdicts: str | None = None
+    pairs: Mode = "weighted"
+    thin: bool = True
+    seed: int = 0
+    isolation: str = "auto"
+    plugins: list[str] = []
+
+
+def perform(task: Task) -> bytes:
+    """Run the stage; returns the summary that the command prints, as JSON."""
+    settings = msgspec.json.decode(task.settings, type=Settings)
+    return msgspec.json.encode(RewardRun(settings).run())
+
+
+class RewardRun:
+    """One run of the stage: rows are read, scored, written and paired in one pass."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        for plugin in settings.plugins:
+            load_plugin(Path(plugin))
+        self.verdicts = Verdicts(Path(settings.verdicts) if settings.verdicts else None)
+        self.pairs = Pairs(settings.pairs, settings.spec.label)
+        self.failures: list[Failure] = []
+        self.means: dict[tuple[str, str], list[Reward | None]] = defaultdict(list)
+        self.chosen: set[str] = set()
+        self.tokens = 0
+
+    def run(self) -> dict[str, Any]:
+        started = time.monotonic()
+        settings = self.settings
+        rewards_path, pairs_path = Path(settings.rewards), Path(settings.out)
+        rows = Sorted(Path(settings.trajectories), settings.domain)
+        self.progress = console.Progress("reward", len(rows))
+        try:
+            with (
+                jsonl.replace(rewards_path) as rewards,
+                jsonl.replace(pairs_path) as pairs,
+                Sandbox(isolation=settings.isolation, cache=cache_dir() / "sandbox.db") as sandbox,
+            ):
+                found = list(self._paired(self._written(scored(rows, sandbox), rewards)))
+                final = self._thinned(found)
+                pairs.writelines(msgspec.json.encode(pair) + b"\n" for pair in final)
+        finally:
+            self.progress.close()
+        self._write_failures(rewards_path)
+        report = self._report(len(rows), found, final, time.monotonic() - started)
+        sidecar.write_meta(pairs_path, self._meta(report))
+        return report
+
+    def _written(self, scores: Any, file: Any) -> Iterator[Row]:
+        encoder = msgspec.json.Encoder()
+        for trajectory, score in scores:
+            earned: Reward | None = None
+            try:
+                if isinstance(score, JobError):
+                    raise score
+                earned = reward(trajectory, score, self.settings.spec, self.verdicts)
+            except JobError as error:
+                self._failed(trajectory, error)
+            else:
+                file.write(encoder.encode(earned) + b"\n")
+                self.progress.done()
+            self.means[trajectory.action, trajectory.persona.name].append(earned)
+            # The later lines of a conversation are part of its first one.
+            if not trajectory.is_mainline or trajectory.decision_point == 0:
+                self.tokens += trajectory.usage.prompt_tokens + trajectory.usage.completion_tokens
+            yield Row(trajectory, earned)
+
+    def _failed(self, trajectory: Trajectory, error: JobError) -> None:
+        kind = type(error).__name__
+        self.failures.append(Failure(ids=[trajectory.id], stage="reward", error=kind, message=str(error)))
+        self.progress.failed()
+
+    def _paired(self, rows: Iterator[Row]) -> Iterator[PreferencePair]:
+        for _, group in groupby(rows, key=lambda row: row.trajectory.group):
+            if pair := self.pairs.of(list(group)):
+                self.chosen.add(pair.chosen_action)
+                yield pair
+
+    def _thinned(self, found: list[PreferencePair]) -> list[PreferencePair]:
+        settings = self.settings
+        if settings.pairs != "weighted" or not settings.thin or not found:
+            return found
+        largest = max(pair.margin for pair in found)
+        final = [pair for pair in (kept(pair, largest, settings.seed) for pair in found) if pair]
+        for group in {pair.group for pair in found} - {pair.group for pair in final}:
+            self.pairs.reasons["thinned"] += 1
+            self.pairs.without[group] = "thinned"
+        return final
+
+    def _write_failures(self, path: Path) -> None:
+        target = sidecar.failures_path(path)
+        if self.failures:
+            with jsonl.replace(target) as file:
+                file.writelines(msgspec.json.encode(failure) + b"\n" for failure in self.failures)
+        else:
+            target.unlink(missing_ok=True)
+
+    def _meta(self, report: dict[str, Any]) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            "spec": msgspec.to_builtins(settings.spec),
+            "pairs": settings.pairs,
+            "thinned": settings.pairs == "weighted" and settings.thin,
+            "seed": settings.seed,
+            "groups_without_pair": dict(sorted(self.pairs.without.items())),
+            "reasons": report["reasons"],
+            "constant_policy": report["constant_policy"],
+        }
+
+    def _report(
+        self, rows: int, found: list[PreferencePair], final: list[PreferencePair], seconds: float
+    ) -> dict[str, Any]:
+        return {
+            "trajectories": rows,
+            "rewards": rows - len(self.failures),
+            "missing": len(self.failures),
+            "spec": self.settings.spec.label,
+            "means": [_mean(*key, rewards) for key, rewards in sorted(self.means.items())],
+            "pairs": len(final),
+            "chosen": {action: sum(pair.chosen_action == action for pair in final) for action in ACTIONS},
+            "reasons": dict(sorted(self.pairs.reasons.items())),
+            "constant_policy": next(iter(self.chosen)) if len(self.chosen) == 1 else None,
+            "tokens": self.tokens,
+            "seconds": round(seconds, 2),
+            "out": self.settings.out,
+            "exit_code": 3 if self.failures else 0,
+        }
+
+
+def _mean(action: str, persona: str, rewards: list[Reward | None]) -> dict[str, Any]:
+    there = [reward for reward in rewards if reward is not None]
+    totals = [reward.total for reward in there if reward.total is not None]
+    scores = [reward.task_score for reward in there if reward.task_score is not None]
+    return {
+        "action": action,
+        "persona": persona,
+        "n": len(totals),
+        "missing": len(rewards) - len(there),
+        "not_applicable": len(there) - len(totals),
+        "reward": fmean(totals) if totals else None,
+        "task_score": fmean(scores) if scores else None,
+        "interrupt_cost": fmean(reward.interrupt_cost for reward in there) if there else None,
+    }
+
+
+def show(report: dict[str, Any]) -> None:
+    """The summary as tables."""
+    columns = ["action", "persona", "n", "missing", "not_applicable", "reward", "task_score", "interrupt_cost"]
+    heads = [name.replace("_", " ") for name in columns]
+    rows = [[row[name] for name in columns] for row in report["means"]]
+    console.table(f"reward: mean per action and persona, spec {report['spec']}", heads, rows)
+    counts = [[name, report[name]] for name in ("trajectories", "rewards", "missing", "pairs")]
+    counts += [[f"pairs that choose {action}", count] for action, count in report["chosen"].items()]
+    counts += [[f"groups without a pair: {reason}", count] for reason, count in report["reasons"].items()]
+    counts += [["tokens", report["tokens"]], ["seconds", report["seconds"]]]
+    console.table(f"preference pairs: {report['out']}", ["", "n"], counts)

@@ -1,0 +1,56 @@
+"""What a message says apart from its code: prose, questions and words."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_FENCED = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.DOTALL)
+_INLINE = re.compile(r"`[^`\n]*`")
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_QUESTION = re.compile(r"[^.!?。！？\n]*[?？][?？!！]*")
+# One word of an alphabetic script, or one character of a script that is written without spaces.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_]+(?:['’][^\W_]+)*")
+_STOP = frozenset(
+    word
+    for line in (
+        "a about actually all also am an and any anything are as at be been being but by can could did do does for",
+        "from get give had has have he her him his how i if in into is it its just know let like make may me might",
+        "more must my need needs no not of on one only or other our out own please she should so some something such",
+        "tell than that the their them then there these they thing this those to up us use want was we were what",
+        "when where which who why will with would you your specific exactly",
+    )
+    for word in line.split()
+)
+
+
+def prose(message: str) -> str:
+    """The message without code blocks, inline code and addresses: a `?` in a regex asks nothing."""
+    return _URL.sub(" ", _INLINE.sub(" ", _FENCED.sub("\n", message)))
+
+
+def questions(message: str) -> list[str]:
+    """The questions that a person would be asked, each as its sentence."""
+    return [match.strip() for match in _QUESTION.findall(prose(message)) if _WORD.search(match)]
+
+
+def words(text: str) -> list[str]:
+    """The words of a text; a character of a script without spaces counts as one."""
+    return _WORD.findall(text)
+
+
+def content_words(text: str) -> frozenset[str]:
+    """The stems of the words that carry meaning."""
+    return frozenset(stem(word) for word in words(text.casefold()) if word not in _STOP)
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """A word without its most common English endings, so that `called` and `calls` meet `call`."""
+    for ending, rest in (("ies", "y"), ("ing", ""), ("ied", "y"), ("ed", ""), ("es", ""), ("s", ""), ("ly", "")):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            word = word[: -len(ending)] + rest
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
+        word = word[:-1]
+    return word.removesuffix("e") if len(word) > 3 else word

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Container
 from math import ceil
 from typing import NamedTuple
 
 from proact.domains.clauses import has_negator, negated
 from proact.domains.steps import Step, split
-from proact.domains.words import FUNCTION_WORDS, MARKS, stem, words
 from proact.records import ChecklistItem
+from proact.words import FUNCTION_WORDS, MARKS, stem, words
 
 ITEMS_PER_STEP = 2
 SHARE_OF_WORDS = 0.6
@@ -128,7 +128,7 @@ class _Index:
         return result
 
     @staticmethod
-    def _near(places: Iterable[tuple[bool, int, bool]], is_own: bool, at: int, reach: int, absent: bool) -> bool:
+    def _near(places: Container[tuple[bool, int, bool]], is_own: bool, at: int, reach: int, absent: bool) -> bool:
         return any(
             (is_own, at + shift, hidden) in places
             for shift in range(1 - reach, reach)

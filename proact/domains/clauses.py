@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proact.domains.words import FUNCTION_WORDS, MARKS, stem
+from proact.words import FUNCTION_WORDS, MARKS, stem
 
 SHORTEST_CLAUSE = 5
 

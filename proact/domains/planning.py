@@ -20,5 +20,5 @@ class Planning(Domain):
             return NOT_APPLICABLE
         if not message.strip():
             return NO_ANSWER
-        covered = list(coverage(state.checklist, message).values())
+        covered = list(coverage(state.checklist, message, request=state.query).values())
         return Score(value=sum(covered) / len(covered), status="scored", tests=covered)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from proact.domains.clauses import SHORTEST_CLAUSE, is_clause
-from proact.domains.words import MARKS, words
+from proact.words import MARKS, words
 
 LONGEST_HEADING = 12
 
@@ -15,7 +15,7 @@ _BULLET = re.compile(
     r"(\s*)(?:[-*+•‣◦–—]|\(?\d{1,3}[.):]|\(?[a-z][.)]|(?:step|phase|task)\s+\d{1,3}\s*[.:)–-])\s+(.*)", re.IGNORECASE
 )
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*)")
-_FENCE = re.compile(r"\s*(```|~~~)")
+_FENCE = re.compile(r"\s*(```|~~~)`*[^`]*")
 _CHECKBOX = re.compile(r"\[[ xX]\]\s+")
 _STRUCK = re.compile(r"~~[^~\n]{0,300}~~|<[^<>\n]{0,100}>")
 _LINK = re.compile(r"\[([^\[\]\n]{0,200})\]\([^()\s]{0,300}\)")
@@ -62,7 +62,7 @@ def split(plan: str, request: str = "") -> list[Step]:
             open_bullets.pop()
         _, parent, label = open_bullets[-1] if open_bullets else (0, None, [])
         sentences, loose = _sentences(line.text, restated, line.indent is not None)
-        above = (label or heading) if line.indent is not None or label else heading
+        above = label or heading
         if line.indent is None:
             steps += [Step([sentence], [], above, None) for sentence in sentences]
             continue
@@ -100,14 +100,15 @@ def _spoken(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _lines(plan: str) -> Iterator[_Line]:
-    """The lines of a plan without code; a line that goes on with a small letter belongs to the one before it."""
+    """The lines of a plan without code; a line with a small first letter, or under a bullet, goes on the one before."""
     pending: _Line | None = None
     for raw in [*_without_code(plan), ""]:
         line = _read(raw) if raw.strip() else None
-        if line and pending and line.indent is None and not line.is_heading and not pending.is_heading:
-            tail = " " if line.text[:1].islower() else ". " if pending.text[-1:].isalnum() else " "
-            if pending.indent is not None or tail == " " and line.text[:1].islower():
-                pending = pending._replace(text=pending.text + tail + line.text)
+        if line and pending and line.indent is None and not (line.is_heading or pending.is_heading):
+            goes_on = line.text[:1].islower()
+            if goes_on or pending.indent is not None:
+                glue = ". " if pending.text[-1:].isalnum() and not goes_on else " "
+                pending = pending._replace(text=pending.text + glue + line.text)
                 continue
         if pending:
             yield pending
@@ -118,7 +119,7 @@ def _without_code(plan: str) -> Iterator[str]:
     """The lines outside fenced code and outside quotations, which repeat what somebody else said."""
     fence = ""
     for line in plan.splitlines():
-        found = _FENCE.match(line)
+        found = _FENCE.fullmatch(line)
         if not fence and found:
             fence = found[1]
         elif fence:

@@ -1,4 +1,4 @@
-"""Words as the checklist scorer compares them: folded, stemmed, with numbers written as digits."""
+"""Words as texts are compared by them: folded, stemmed, with numbers written as digits."""
 
 from __future__ import annotations
 

@@ -1,0 +1,5 @@
+"""`python -m proact` is the command line."""
+
+from proact.cli import main
+
+main()

@@ -1,0 +1,88 @@
+"""The documentation that is made from the code: data/README.md and the help texts of README.md.
+
+Run `python tests/generated.py` to write them; tests/test_docs.py fails while they are out of date.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = ("generate", "reward", "convert", "validate", "doctor", "models")
+INTRODUCTION = """\
+# Data
+
+Every step reads JSONL and writes JSONL: UTF-8, one object a line. This page is made from `proact/records.py`.
+
+| folder | what is in it | written by |
+|---|---|---|
+| `seeds/` | states: `tasks.jsonl` ships with proact | you, `proact convert` |
+| `external/` | public data sets as they were published | you; proact reads it and refuses to write there |
+| `logs/` | trajectories, rewards, verdicts, and what failed | `generate`, `reward`, `judge` |
+| `dpo/` | preference pairs | `reward` |
+| `eval/` | metrics, pictures, the report | `eval` |
+
+Beside an output `x.jsonl` stand `x.failures.jsonl` (why a job has no record; it is gone when nothing is missing) and
+`x.meta.json` (the settings it was made with). Fields that a line has and the record does not know are kept in
+`metadata`. `mbpp_tests` is understood as `tests`, and `turns` of a conversation as `messages`. In older files
+`task_uncertainty` may mean the opposite: here 0 is nothing open and 1 everything open.
+
+A seed task needs no more than this:
+
+```json
+{"id": "task-0", "domain": "coding", "query": "Write a function that sorts the list.", "dialogue_turn": 0, "prev_reject": 0, "task_uncertainty": 0.8}
+```
+
+With `facts`, the simulated user has something to answer; with `tests` or a `checklist`, the answer has a score.
+"""  # noqa: E501
+
+
+def formats() -> str:
+    """The page of data formats."""
+    source = (ROOT / "proact/records.py").read_text("utf-8")
+    sections = [INTRODUCTION.rstrip()]
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and node.name != "Record":
+            sections.append(_section(node))
+    return "\n\n".join(sections) + "\n"
+
+
+def _section(node: ast.ClassDef) -> str:
+    lines = [f"## {node.name}", "", ast.get_docstring(node) or "", "", "| field | type | default | meaning |"]
+    lines.append("|---|---|---|---|")
+    for field, note in zip(node.body, node.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(note, ast.Expr) and isinstance(note.value, ast.Constant):
+            default = "required" if field.value is None else f"`{ast.unparse(field.value)}`"
+            kind = ast.unparse(field.annotation).replace("|", "\\|")
+            lines.append(f"| `{ast.unparse(field.target)}` | `{kind}` | {default} | {note.value.value!s} |")
+    return "\n".join(lines)
+
+
+def helps() -> str:
+    """The help texts of all commands."""
+    texts = []
+    for command in ("", *COMMANDS):
+        arguments = [command, "--help"] if command else ["--help"]
+        environment = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100"}
+        done = subprocess.run(
+            [sys.executable, "-m", "proact", *arguments], capture_output=True, text=True, env=environment, check=True
+        )
+        texts.append(f"```\n$ proact {' '.join(arguments)}\n{done.stdout.strip()}\n```")
+    return "\n\n".join(texts)
+
+
+def readme() -> str:
+    """README.md with its help block made anew."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    block = f"<!-- help -->\n{helps()}\n<!-- /help -->"
+    return re.sub(r"<!-- help -->.*<!-- /help -->", lambda _: block, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    (ROOT / "data/README.md").write_text(formats(), "utf-8")
+    (ROOT / "README.md").write_text(readme(), "utf-8")

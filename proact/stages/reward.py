@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
+from tempfile import TemporaryFile
 from typing import Any
 
 import msgspec
@@ -61,7 +62,9 @@ class RewardRun:
         self.pairs = Pairs(settings.pairs, settings.spec.label)
         self.failures: list[Failure] = []
         self.means: dict[tuple[str, str], list[Reward | None]] = defaultdict(list)
-        self.chosen: set[str] = set()
+        self.better: set[str] = set()
+        self.chosen: Counter[str] = Counter()
+        self.largest = 0.0
         self.tokens = 0
 
     def run(self) -> dict[str, Any]:
@@ -74,15 +77,18 @@ class RewardRun:
             with (
                 jsonl.replace(rewards_path) as rewards,
                 jsonl.replace(pairs_path) as pairs,
+                # Thinning needs the largest margin of the file, which is known only after the last pair.
+                TemporaryFile() as spool,
                 Sandbox(isolation=settings.isolation, cache=cache_dir() / "sandbox.db") as sandbox,
             ):
-                found = list(self._paired(self._written(scored(rows, sandbox), rewards)))
-                final = self._thinned(found)
-                pairs.writelines(msgspec.json.encode(pair) + b"\n" for pair in final)
+                for pair in self._paired(self._written(scored(rows, sandbox), rewards)):
+                    spool.write(msgspec.json.encode(pair) + b"\n")
+                spool.seek(0)
+                pairs.writelines(self._thinned(spool))
         finally:
             self.progress.close()
         self._write_failures(rewards_path)
-        report = self._report(len(rows), found, final, time.monotonic() - started)
+        report = self._report(len(rows), time.monotonic() - started)
         sidecar.write_meta(pairs_path, self._meta(report))
         return report
 
@@ -113,19 +119,22 @@ class RewardRun:
     def _paired(self, rows: Iterator[Row]) -> Iterator[PreferencePair]:
         for _, group in groupby(rows, key=lambda row: row.trajectory.group):
             if pair := self.pairs.of(list(group)):
-                self.chosen.add(pair.chosen_action)
+                self.largest = max(self.largest, pair.margin)
+                self.better.add(pair.chosen_action)
                 yield pair
 
-    def _thinned(self, found: list[PreferencePair]) -> list[PreferencePair]:
+    def _thinned(self, spool: Iterable[bytes]) -> Iterator[bytes]:
         settings = self.settings
-        if settings.pairs != "weighted" or not settings.thin or not found:
-            return found
-        largest = max(pair.margin for pair in found)
-        final = [pair for pair in (kept(pair, largest, settings.seed) for pair in found) if pair]
-        for group in {pair.group for pair in found} - {pair.group for pair in final}:
-            self.pairs.reasons["thinned"] += 1
-            self.pairs.without[group] = "thinned"
-        return final
+        thin = settings.pairs == "weighted" and settings.thin
+        for line in spool:
+            pair = msgspec.json.decode(line, type=PreferencePair)
+            final = kept(pair, self.largest, settings.seed) if thin else pair
+            if final is None:
+                self.pairs.reasons["thinned"] += 1
+                self.pairs.without[pair.group] = "thinned"
+            else:
+                self.chosen[final.chosen_action] += 1
+                yield msgspec.json.encode(final) + b"\n"
 
     def _write_failures(self, path: Path) -> None:
         target = sidecar.failures_path(path)
@@ -147,19 +156,17 @@ class RewardRun:
             "constant_policy": report["constant_policy"],
         }
 
-    def _report(
-        self, rows: int, found: list[PreferencePair], final: list[PreferencePair], seconds: float
-    ) -> dict[str, Any]:
+    def _report(self, rows: int, seconds: float) -> dict[str, Any]:
         return {
             "trajectories": rows,
             "rewards": rows - len(self.failures),
             "missing": len(self.failures),
             "spec": self.settings.spec.label,
             "means": [_mean(*key, rewards) for key, rewards in sorted(self.means.items())],
-            "pairs": len(final),
-            "chosen": {action: sum(pair.chosen_action == action for pair in final) for action in ACTIONS},
+            "pairs": self.chosen.total(),
+            "chosen": {action: self.chosen[action] for action in ACTIONS},
             "reasons": dict(sorted(self.pairs.reasons.items())),
-            "constant_policy": next(iter(self.chosen)) if len(self.chosen) == 1 else None,
+            "constant_policy": next(iter(self.better)) if len(self.better) == 1 else None,
             "tokens": self.tokens,
             "seconds": round(seconds, 2),
             "out": self.settings.out,

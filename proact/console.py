@@ -28,14 +28,16 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     from rich.table import Table
 
     rows = [list(row) for row in rows]
-    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    drawn = Table(header_style="bold")
     for index, name in enumerate(columns):
         numeric = any(isinstance(row[index], int | float) for row in rows)
         drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(shown(value) for value in row))
     width = None if sys.stdout.isatty() else 120
-    Console(width=width, highlight=False, emoji=False, markup=False).print(drawn)
+    console = Console(width=width, highlight=False, emoji=False, markup=False)
+    console.print(title, style="bold")
+    console.print(drawn)
 
 
 def shown(value: Any) -> str:

@@ -6,6 +6,7 @@ Reads the original JSONL and the sanitized JSON. A user supplies the file; nothi
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ def state(task: Task) -> State:
     if len(task.test_list) > 1:
         about = "edge cases, special cases, other, another, empty, negative"
         facts.append(Fact(id="edge", text=_example(task.test_list[-1]), about=about))
-    stated = {"name": name in query, "signature": all(name in query for name in parameters)}
+    said = set(re.findall(r"\w+", query))
+    stated = {"name": name in said, "signature": said.issuperset(parameters)}
     open_facts = sum(not stated.get(fact.id, False) for fact in facts)
     return State(
         id=f"mbpp-{task.task_id}",
@@ -69,7 +71,7 @@ def state(task: Task) -> State:
         intent=" ".join([query, facts[1].text, facts[2].text]),
         facts=facts,
         tests=task.test_list,
-        setup="\n".join([*task.test_imports, task.test_setup_code]).strip() or None,
+        setup="\n".join([*task.test_imports, task.test_setup_code.replace("\r\n", "\n")]).strip() or None,
         reference=task.code.replace("\r\n", "\n"),
         split=next(name for last, name in SPLITS if task.task_id <= last),
         family=f"mbpp-{task.task_id}",

@@ -27,6 +27,7 @@ from proact.options import (
     named_model,
     prices,
     same,
+    unfit,
     weights,
 )
 
@@ -106,7 +107,7 @@ def generate(
     ] = None,
     mainline_rule: Annotated[str | None, Option(help="Another name for --policy.")] = None,
     mainline_action: Annotated[
-        Literal["Clarify", "Execute"] | None, Option(help="Take this action instead of asking the policy.")
+        Literal["Clarify", "Execute"] | None, Option(help="Take this action first instead of asking the policy.")
     ] = None,
     clarify_threshold: Annotated[float, Option(min=0, max=1, help="Ask from this probability on.")] = 0.5,
     method: Annotated[str | None, Option(help="Name in comparisons. [default: the policy]")] = None,
@@ -119,6 +120,7 @@ def generate(
     max_turns: Annotated[int, Option(min=1, help="Assistant turns of a conversation; the last is an answer.")] = 5,
     branch_turns: Annotated[bool, Option("--branch-turns", help="Branch at every turn of a conversation.")] = False,
     persona: Annotated[str, Option(help="NAME[,NAME], all, or balanced (one each)")] = "balanced",
+    personas: Annotated[Path | None, Option(help="Your own, as JSONL, in place of data/personas.jsonl.")] = None,
     user_model: Annotated[str, Option(help="rule, or a model that plays the user.")] = "rule",
     seed: Annotated[int, Option(help="Of everything that is drawn.")] = 0,
     isolation: Isolation = "auto",
@@ -133,6 +135,9 @@ def generate(
     from proact.rollout import Rules
     from proact.stages import generate as stage
 
+    unfit(mode == "synthetic", "--mode synthetic", dataset=dataset, split=split, repeat=repeat)
+    unfit(multi_turn, "--multi-turn", no_rollout=not rollout)
+    unfit(not multi_turn, "a single decision (no --multi-turn)", branch_turns=branch_turns)
     source = None if mode == "synthetic" else str(dataset or shipped(SEEDS))
     settings = stage.Settings(
         out=str(out),
@@ -143,6 +148,7 @@ def generate(
         n_states=n_states,
         repeat=repeat,
         persona=persona,
+        personas=str(personas) if personas else None,
         user_model=user_model,
         policy=same(policy, mainline_rule) or "documented",
         method=method or "",

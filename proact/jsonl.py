@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
@@ -79,7 +80,7 @@ def decode_object(line: Line, path: Path) -> dict[str, Any]:
 def writable(path: Path) -> Path:
     """The path, after its folder was made. Raises UsageError for data/external and for what is not a plain file."""
     whole = path.absolute()
-    if ("data", "external") in list(zip(whole.parts, whole.parts[1:], strict=False)):
+    if any(("data", "external") in pairwise(place.parts) for place in (whole, whole.resolve())):
         raise UsageError(f"{path}: data/external holds raw data sets and is never written; choose another file")
     if whole.exists() and not whole.is_file():
         raise UsageError(f"{path}: is not a plain file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,6 +40,13 @@ def same(policy: str | None, rule: str | None) -> str | None:
     return policy or rule
 
 
+def unfit(applies: bool, situation: str, **flags: object) -> None:
+    """Raises UsageError for the first flag that was given where it would change nothing."""
+    for name, value in flags.items():
+        if applies and value:
+            raise UsageError(f"--{name.replace('_', '-')} does not go with {situation}")
+
+
 def prices(price: str | None, budget: float | None) -> tuple[float, float] | None:
     """PROMPT/COMPLETION in dollars. Raises UsageError for a budget without a price, which could not be kept."""
     if price is None:
@@ -46,7 +54,9 @@ def prices(price: str | None, budget: float | None) -> tuple[float, float] | Non
             raise UsageError("--budget needs --price PROMPT/COMPLETION: an unknown price is not zero")
         return None
     try:
-        prompt, completion = map(float, price.split("/"))
+        prompt, completion = map(_finite, price.split("/"))
+        if prompt < 0 or completion < 0:
+            raise ValueError
     except ValueError:
         raise UsageError(f"--price {price}: expected two numbers as PROMPT/COMPLETION") from None
     return prompt, completion
@@ -58,7 +68,13 @@ def weights(components: list[str] | None) -> dict[str, float]:
     for item in components or []:
         name, _, weight = item.partition("=")
         try:
-            found[name] = float(weight)
+            found[name] = _finite(weight)
         except ValueError:
             raise UsageError(f"--component {item}: expected NAME=WEIGHT") from None
     return found
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError
+    return number

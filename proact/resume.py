@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from proact import jsonl, sidecar
-from proact.errors import SpecConflict
+from proact.errors import InputError, SpecConflict
 from proact.keys import digest64
 
 
@@ -31,6 +31,7 @@ class Finished:
     """
 
     def __init__(self, path: Path) -> None:
+        """Raises InputError when the file holds a line that no stage wrote: it is not cut, but left alone."""
         jobs, marks = array("Q"), array("Q")
         self.size = 0
         for line, mark in _marks(path):
@@ -71,13 +72,20 @@ def drop(out: Path, stale: set[str]) -> None:
 
 
 def _marks(path: Path) -> Iterator[tuple[jsonl.Line, Mark]]:
-    """The whole lines of an output. A torn one can only be the last: everything before it was one write per job."""
+    """The whole lines of an output. A torn one, without its newline, can only be the last: a job is one write."""
     decoder = msgspec.json.Decoder(Mark)
+    size = path.stat().st_size
     for line in jsonl.lines(path):
+        torn = line.offset + len(line.raw) >= size
         try:
-            yield line, decoder.decode(line.raw)
+            mark = decoder.decode(line.raw)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return
+            if torn and line.raw.startswith(b"{"):
+                return
+            message = "is no line of a generate or judge output, and is not overwritten; choose another --out"
+            raise InputError(path, message, line=line.number) from None
+        if not torn:
+            yield line, mark
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:

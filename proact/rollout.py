@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -30,11 +30,12 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choice(NamedTuple):
-    """An action, the policy's probability of asking, and whether the action was imposed on it."""
+    """An action, the policy's probability of asking, whether the action was imposed on it, and what deciding took."""
 
     action: Action
     p_clarify: float | None = None
     forced: bool = False
+    usage: Usage = Usage()
 
 
 EXECUTE = Choice("Execute", None, True)
@@ -79,6 +80,16 @@ class Rollout(NamedTuple):
 Follow = Callable[[Dialogue], Awaitable[Choice]]
 
 
+def total(usages: Iterable[Usage]) -> Usage:
+    """The sum of several usages."""
+    each = list(usages)
+    return Usage(
+        calls=sum(usage.calls for usage in each),
+        prompt_tokens=sum(usage.prompt_tokens for usage in each),
+        completion_tokens=sum(usage.completion_tokens for usage in each),
+    )
+
+
 class Player(NamedTuple):
     """Everybody who takes part in a conversation."""
 
@@ -91,7 +102,7 @@ class Player(NamedTuple):
 
     async def decide(self, dialogue: Dialogue) -> Choice:
         """What the policy does here; a tie asks. Raises UsageError for a probability outside 0 to 1."""
-        p_clarify, _ = await self.policy.p_clarify(
+        p_clarify, usage = await self.policy.p_clarify(
             Decision(
                 state=dialogue.state,
                 persona=dialogue.persona,
@@ -103,12 +114,13 @@ class Player(NamedTuple):
         if not 0 <= p_clarify <= 1:
             raise UsageError(f"policy {self.policy.name} gave {p_clarify} as a probability of asking")
         asks = p_clarify >= self.rules.clarify_threshold
-        return Choice("Clarify" if asks else "Execute", round(p_clarify, 6))
+        return Choice("Clarify" if asks else "Execute", round(p_clarify, 6), usage=usage)
 
-    async def conversation(self, dialogue: Dialogue) -> Rollout:
-        """A whole conversation in which the policy decides at every turn."""
-        first = EXECUTE if self.rules.max_turns == 1 else await self.decide(dialogue)
-        return await self.play(dialogue, first, self.decide, self.rules.max_turns)
+    async def conversation(self, dialogue: Dialogue, first: Choice | None = None) -> Rollout:
+        """A whole conversation in which the policy decides at every turn, or at every one after `first`."""
+        if self.rules.max_turns == 1:
+            first = EXECUTE
+        return await self.play(dialogue, first or await self.decide(dialogue), self.decide, self.rules.max_turns)
 
     async def branch(self, dialogue: Dialogue, choice: Choice, turns_left: int) -> Rollout:
         """One decision, then on to the final answer as `continuation` says."""
@@ -149,11 +161,8 @@ class Player(NamedTuple):
         completed = await self._completed(state, completion.text) if action == "Execute" else None
         reacted = await self.user.react(self._situation(dialogue, action, completed))
         self._update(dialogue, action, reacted.reaction)
-        usage = Usage(
-            calls=1 + reacted.usage.calls,
-            prompt_tokens=completion.prompt_tokens + reacted.usage.prompt_tokens,
-            completion_tokens=completion.completion_tokens + reacted.usage.completion_tokens,
-        )
+        said = Usage(calls=1, prompt_tokens=completion.prompt_tokens, completion_tokens=completion.completion_tokens)
+        usage = total([choice.usage, said, reacted.usage])
         step = Step(at=at, action=action, meta=reacted.reaction.meta)
         return Turn(before, choice, step, prompt, completion.text, reacted.reaction, usage, completed)
 
@@ -173,6 +182,8 @@ class Player(NamedTuple):
 
     async def _completed(self, state: State, message: str) -> bool | None:
         kind = domain(state.domain)
+        if not kind.applies(state):
+            return None
         program = kind.program(state, message)
         result = await asyncio.to_thread(self.sandbox.run, program) if program else None
         value = kind.score(state, message, result).value

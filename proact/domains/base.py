@@ -51,8 +51,7 @@ class Domain:
         raise TypeError(f"domain {self.name} must define score()")
 
 
-_DOMAINS: Registry[type[Domain]] = Registry("domain")
-
+DOMAINS: Registry[type[Domain]] = Registry("domain")
 
 D = TypeVar("D", bound=type[Domain])
 
@@ -62,7 +61,7 @@ def register(name: str) -> Callable[[D], D]:
 
     def add(kind: D) -> D:
         kind.name = name
-        _DOMAINS.register(name)(kind)
+        DOMAINS.register(name)(kind)
         return kind
 
     return add
@@ -70,4 +69,4 @@ def register(name: str) -> Callable[[D], D]:
 
 def domain(name: str) -> Domain:
     """The domain of that name. Raises UsageError when there is none."""
-    return _DOMAINS[name]()
+    return DOMAINS[name]()

@@ -61,7 +61,7 @@ class Sorted:
         except (msgspec.DecodeError, UnicodeDecodeError):
             head = _Head()
         self._unfinished = None if head.terminal else line.number
-        if not head.id:
+        if not head.id or not head.group:
             trajectory = self._read(line)
             head = _Head(id=trajectory.id, group=trajectory.group)
         return _Place(head.group, head.id, line.number, line.offset, len(line.raw))
@@ -71,7 +71,7 @@ class Sorted:
         for step in trajectory.rollout:
             if not 0 <= step.at < len(trajectory.messages):
                 raise InputError(self.path, f"there is no message {step.at}", line=line.number, field="rollout")
-        if not trajectory.id:
+        if not trajectory.id or not trajectory.group:
             trajectory = self._named(trajectory, line.number)
         domain(trajectory.state.domain)
         return trajectory
@@ -86,7 +86,7 @@ class Sorted:
             state = msgspec.structs.replace(state, domain=self._domain)
         if not state.id:
             state = msgspec.structs.replace(state, id=f"state-{digest(state.domain, state.query)}")
-        group = f"{state.id}/{bare.persona.name}/t{state.dialogue_turn}"
+        group = bare.group or f"{state.id}/{bare.persona.name}/t{state.dialogue_turn}"
         if number not in self._names:
             base = f"{group}/{bare.action}"
             self._names[number] = f"{base}#{self._unnamed[base]}"
@@ -95,7 +95,7 @@ class Sorted:
         branch = "mainline" if bare.is_mainline else "variant" if same_as_mainline else "other"
         return msgspec.structs.replace(
             bare,
-            id=self._names[number],
+            id=bare.id or self._names[number],
             group=group,
             conversation=bare.conversation or f"{state.id}/{bare.persona.name}",
             state=state,

@@ -12,16 +12,16 @@ import msgspec
 from proact import console
 from proact.cache import cache_dir
 from proact.datasets.states import Placed, read_states, select
-from proact.domains import domain
+from proact.domains import DOMAINS, domain
 from proact.errors import UsageError
 from proact.executor import Task
 from proact.keys import conversation_id, digest, trajectory_id
 from proact.llm import Models, Options, Sampling
 from proact.policies import open_policy
 from proact.prompts import load
-from proact.records import Action, Persona, State, Trajectory, Usage
+from proact.records import Action, Persona, State, Trajectory
 from proact.registry import load_plugin
-from proact.rollout import Choice, Dialogue, Player, Rollout, Rules, Turn
+from proact.rollout import Choice, Dialogue, Player, Rollout, Rules, Turn, total
 from proact.sandbox import Sandbox
 from proact.stage import Job, Paid, Summary, run_paid
 from proact.users import open_user
@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     n_states: int | None = None
     repeat: bool = False
     persona: str = "balanced"
+    personas: str | None = None
     user_model: str = "rule"
     policy: str = "documented"
     method: str = ""
@@ -81,9 +82,9 @@ class Generate:
         self.settings = settings
         self.plugins = [load_plugin(Path(path)) for path in settings.plugins]
         self.placed = self._states(task)
-        self.personas = personas()
-        for name in {item.state.domain for item in self.placed}:
-            domain(name)
+        available = personas(Path(settings.personas) if settings.personas else None)
+        played = {domain(item.state.domain).name for item in self.placed}
+        self.cast = {name: chosen(settings.persona, name, available) for name in sorted(played)}
         self.models = Models(settings.options)
         self.sandbox = Sandbox(isolation=settings.isolation, cache=cache_dir() / "sandbox.db")
         self.player = Player(
@@ -125,7 +126,7 @@ class Generate:
 
     def _spec(self) -> dict[str, object]:
         settings, rules = self.settings, self.settings.rules
-        texts = [load(f"{name}_{action}") for name in ("coding", "planning") for action in ("clarify", "execute")]
+        texts = [domain(name).prompt(action) for name in DOMAINS for action in OTHER]
         spec: dict[str, object] = {
             "model": settings.model,
             "user_model": self.player.user.name,
@@ -150,7 +151,7 @@ class Generate:
         if settings.rules.multi_turn and not settings.branch_turns:
             branches = BRANCHES[:1]
         for state, place, replicate in self.placed:
-            players = chosen(settings.persona, state.domain, self.personas)
+            players = self.cast[state.domain]
             for persona in players[place % len(players)]:
                 for branch in branches:
                     work = Work(state, persona, replicate, branch)
@@ -183,21 +184,23 @@ class Generate:
     async def _decision(self, work: Work) -> list[Trajectory]:
         """A single decision: the branch is taken at the state itself and rolled out."""
         dialogue = self._dialogue(work)
-        if self.settings.mainline_action:
-            mainline = Choice(self.settings.mainline_action)
-        else:
-            mainline = await self.player.decide(dialogue)
+        mainline = self._first() or await self.player.decide(dialogue)
         taken = dialogue.copy(_sample(work))
-        limit = self.settings.rules.max_turns if self.settings.rules.continuation == "policy" else 2
+        # A question needs one more turn for the answer.
+        limit = max(2, self.settings.rules.max_turns)
         rollout = await self.player.branch(taken, _branched(mainline, work.branch), limit)
         return [self._line(work, rollout, 0, mainline, 0)]
+
+    def _first(self) -> Choice | None:
+        action = self.settings.mainline_action
+        return Choice(action) if action else None
 
     async def _conversation_lines(self, work: Work) -> list[Trajectory]:
         """Every turn of a conversation as a line, or the branches that leave it at each decision.
 
         The branches' job plays the mainline again, which costs nothing: its calls are in the log.
         """
-        mainline = await self.player.conversation(self._dialogue(work))
+        mainline = await self.player.conversation(self._dialogue(work), self._first())
         lines = []
         for index, turn in enumerate(mainline.turns):
             if work.branch == "mainline":
@@ -243,7 +246,7 @@ class Generate:
             seed=self.settings.seed,
             model=self.settings.model,
             user_model=self.player.user.name,
-            usage=_total(later.usage for later in rollout.turns[index:]),
+            usage=total(later.usage for later in rollout.turns[index:]),
         )
 
     def _report(self, summary: Summary) -> dict[str, object]:
@@ -284,12 +287,3 @@ def _branched(mainline: Choice, branch: str) -> Choice:
 
 def _sample(work: Work) -> int:
     return 2 * work.replicate + (work.branch == "variant")
-
-
-def _total(usages: Iterator[Usage]) -> Usage:
-    each = list(usages)
-    return Usage(
-        calls=sum(usage.calls for usage in each),
-        prompt_tokens=sum(usage.prompt_tokens for usage in each),
-        completion_tokens=sum(usage.completion_tokens for usage in each),
-    )

@@ -15,7 +15,7 @@ import msgspec
 
 from proact import console, jsonl, sidecar
 from proact.cache import cache_dir
-from proact.errors import JobError
+from proact.errors import JobError, UsageError
 from proact.executor import Task
 from proact.records import Failure, PreferencePair, Reward, Trajectory
 from proact.registry import load_plugin
@@ -56,6 +56,9 @@ class RewardRun:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        files = [Path(name).absolute() for name in (settings.trajectories, settings.rewards, settings.out)]
+        if len(set(files)) < len(files):
+            raise UsageError("--trajectories, --rewards and --out must be three different files")
         for plugin in settings.plugins:
             load_plugin(Path(plugin))
         self.verdicts = Verdicts(Path(settings.verdicts) if settings.verdicts else None)

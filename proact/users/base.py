@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -11,6 +12,8 @@ import msgspec
 from proact.keys import keyed_random
 from proact.records import Action, Fact, Message, Persona, State, Usage, UserReaction
 from proact.registry import Registry
+
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[。！？])")
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +42,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         """What the user can reveal: the facts, or else the sentences of the intent."""
         if self.state.facts or not self.state.intent:
             return self.state.facts
-        sentences = [part.strip() for part in self.state.intent.replace("\n", ". ").split(". ") if part.strip()]
-        return [Fact(id=f"intent-{index}", text=text) for index, text in enumerate(sentences)]
+        sentences = [part.strip() for part in _SENTENCE_ENDS.split(self.state.intent)]
+        return [Fact(id=f"intent-{index}", text=text) for index, text in enumerate(filter(None, sentences))]
 
 
 class User(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import zip_longest
 from pathlib import Path
 
@@ -33,11 +32,11 @@ def satisfaction(meta: ReactionMeta, n_questions: int) -> float:
     return round(min(1.0, max(0.0, value)), 4)
 
 
-def personas(path: Path | None = None, extra: Iterable[Persona] = ()) -> dict[str, Persona]:
-    """The personas of data/personas.jsonl, then those of plugins, by name."""
+def personas(path: Path | None = None) -> dict[str, Persona]:
+    """The personas of a file, by name; without one those of data/personas.jsonl."""
     path = path or shipped("data/personas.jsonl")
     found: dict[str, Persona] = {}
-    for persona in [*jsonl.read(path, Persona), *extra]:
+    for persona in jsonl.read(path, Persona):
         if persona.name in found:
             raise InputError(path, f"persona {persona.name!r} is there twice", field="name")
         found[persona.name] = persona
@@ -54,7 +53,7 @@ def chosen(names: str, domain: str, available: dict[str, Persona]) -> list[list[
         levels = [[persona for persona in fitting if persona.patience == level] for level in ANSWERS]
         picked = [[persona] for row in zip_longest(*levels) for persona in row if persona]
     else:
-        wanted = names.split(",")
+        wanted = list(dict.fromkeys(name.strip() for name in names.split(",")))
         if unknown := [name for name in wanted if name not in available]:
             raise UsageError(f"unknown persona {unknown[0]!r}; there is: balanced, all, {', '.join(available)}")
         picked = [[available[name] for name in wanted]]

@@ -1,0 +1,77 @@
+"""What every test gets: an empty working folder, a cache of its own, and no key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import Cli, Server, run
+
+SKIPPED: list[str] = []
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("shared") and not os.environ.get("PROACT_SHARED"):
+        pytest.skip("PROACT_SHARED does not name the folder of the real data sets")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _note_skip(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    _note_skip(report)
+
+
+def _note_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not reason.removeprefix("Skipped: ").startswith("hardware:"):
+        SKIPPED.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # On the build machine everything is installed: a skipped test there is a test that nobody runs.
+    if SKIPPED and os.environ.get("CI") == "true" and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if SKIPPED and os.environ.get("CI") == "true":
+        terminalreporter.section("skipped where nothing may be skipped")
+        for line in SKIPPED:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The empty working folder of a test."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("PROACT_CACHE_DIR", str(tmp_path / "cache"))
+    for name in [name for name in os.environ if name.startswith("OPENAI_")]:
+        monkeypatch.delenv(name)
+    return work
+
+
+@pytest.fixture
+def cli() -> Cli:
+    """Runs the command line as a process of its own."""
+    return run
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of the real data sets; for tests that are marked `shared`."""
+    return Path(os.environ["PROACT_SHARED"])
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """An OpenAI-compatible server on this machine that answers every request with `server.answer(body)`."""
+    with Server() as running:
+        yield running

@@ -17,6 +17,7 @@ import orjson
 from proact import jsonl
 from proact.errors import InputError
 from proact.records import Fact, State
+from proact.source import tree
 
 SPLITS = ((10, "prompt"), (510, "test"), (600, "validation"), (974, "train"))
 
@@ -82,12 +83,12 @@ def signature(task: Task) -> tuple[str, list[str]]:
     """The function that the tests call, and its parameters as the reference names them."""
     functions = {
         node.name: [argument.arg for argument in [*node.args.posonlyargs, *node.args.args]]
-        for node in ast.walk(ast.parse(task.code))
+        for node in ast.walk(tree(task.code))
         if isinstance(node, ast.FunctionDef)
     }
     names = [
         node.func.id
-        for node in ast.walk(ast.parse(task.test_list[0]))
+        for node in ast.walk(tree(task.test_list[0]))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     ]
     for name in names:
@@ -97,7 +98,7 @@ def signature(task: Task) -> tuple[str, list[str]]:
 
 
 def _example(test: str) -> str:
-    node = ast.parse(test.strip()).body[0]
+    node = tree(test.strip()).body[0]
     compared = node.test if isinstance(node, ast.Assert) else None
     if isinstance(compared, ast.Compare) and len(compared.ops) == 1 and isinstance(compared.ops[0], ast.Eq):
         return f"For example, {ast.unparse(compared.left)} should give {ast.unparse(compared.comparators[0])}."

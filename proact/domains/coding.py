@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from itertools import islice
+from textwrap import dedent
 
 from proact.domains.base import NO_ANSWER, NOT_APPLICABLE, Domain, Score, register
 from proact.errors import SandboxError
 from proact.records import State
 from proact.sandbox.program import Program, Result
+from proact.source import defined, parsed
 
-_FENCE = re.compile(
-    r"^[ \t]*(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
-)
+_OPENS = re.compile(r"[ \t]*(?P<fence>```+|~~~+)[ \t]*(?P<language>[\w+-]*)[^`\n]*")
 _PYTHON = {"", "python", "py", "python3"}
+CLOSINGS = 8
+"""Fences that are tried as the end of one block."""
 _BUILTINS = frozenset(dir(builtins))
 
 
@@ -47,8 +50,7 @@ class Coding(Domain):
 def extract(message: str, tests: tuple[str, ...]) -> str | None:
     """The program of a message, found by parsing: the block that defines what the tests call, else the longest
     that compiles, else the longest; None when the message holds no code."""
-    blocks = [body for _, language, body in _FENCE.findall(message) if language.lower() in _PYTHON]
-    blocks = [block for block in blocks if block.strip()] or _unfenced(message)
+    blocks = [block for block in _fenced(message) if block.strip()] or _unfenced(message)
     if not blocks:
         return None
     wanted = called("\n".join(tests))
@@ -62,13 +64,6 @@ def extract(message: str, tests: tuple[str, ...]) -> str | None:
     return block
 
 
-def parsed(source: str) -> ast.Module | None:
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
 def called(tests: str) -> set[str]:
     """The names that the tests call and do not define themselves, builtins apart."""
     tree = parsed(tests)
@@ -78,19 +73,30 @@ def called(tests: str) -> set[str]:
     return names - defined(tree) - _BUILTINS
 
 
-def defined(tree: ast.Module) -> set[str]:
-    """The names that a module binds at its top level."""
-    names: set[str] = set()
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-        else:
-            names |= {
-                leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store)
-            }
-    return names
+def _fenced(message: str) -> list[str]:
+    """The Python blocks of a message. A docstring may hold fences of its own, so a block ends at the first fence that
+    leaves something that compiles, else at the first one."""
+    blocks, rows, at = [], message.split("\n"), 0
+    while at < len(rows):
+        opened = _OPENS.fullmatch(rows[at])
+        at += 1
+        if not opened:
+            continue
+        closing = re.compile(rf"[ \t]*{opened['fence']}[`~]*\s*")
+        ends = islice((i for i in range(at, len(rows)) if closing.fullmatch(rows[i])), CLOSINGS)
+        found = [(end, _block(rows[at:end])) for end in ends] or [(len(rows), _block(rows[at:]))]
+        end, body = found[0]
+        if opened["language"].lower() in _PYTHON:
+            end, body = next(((end, body) for end, body in found if parsed(body)), found[0])
+            blocks.append(body)
+        at = end + 1
+    return blocks
+
+
+def _block(rows: list[str]) -> str:
+    # A fence inside a list item is indented, and its code with it.
+    text = "\n".join(rows)
+    return dedent(text) if parsed(text) is None else text
 
 
 def _unfenced(message: str) -> list[str]:

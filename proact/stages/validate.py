@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from proact import console, jsonl
 from proact.errors import InputError, UsageError
 from proact.records import Conversation, GoldLabel, Persona, PreferencePair, Record, Reward, State, Trajectory, Verdict
+from proact.source import tree
 
 KINDS: dict[str, type[Record]] = {
     "state": State,
@@ -88,6 +88,6 @@ def _state_problems(state: State) -> Iterator[str]:
         sources.append(("reference", state.reference or ""))
     for field, source in sources:
         try:
-            ast.parse(source)
+            tree(source)
         except (SyntaxError, ValueError) as error:
             yield f"field {field}: not valid Python ({error})"

@@ -282,7 +282,9 @@ def show(report: dict[str, object]) -> None:
 
 
 def _branched(mainline: Choice, branch: str) -> Choice:
-    return Choice(OTHER[mainline.action]) if branch == "other" else Choice(mainline.action)
+    if branch == "mainline":
+        return mainline
+    return Choice(OTHER[mainline.action] if branch == "other" else mainline.action)
 
 
 def _sample(work: Work) -> int:

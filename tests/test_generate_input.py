@@ -109,7 +109,7 @@ def test_a_file_that_no_stage_wrote_is_never_cut(cli: Cli) -> None:
     before = path.read_bytes()
     ran = cli(*DATASET, "--out", "states.jsonl")
     assert ran.code == 2
-    assert "states.jsonl:1: is no line of a generate or judge output" in ran.err
+    assert "states.jsonl:1: is no line of a" in ran.err
     assert path.read_bytes() == before
     notes = Path("notes.txt")
     notes.write_text("no newline")

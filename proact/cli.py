@@ -13,7 +13,7 @@ import typer
 from typer import Option
 
 from proact import __version__, console
-from proact.errors import ProactError
+from proact.errors import ProactError, UsageError
 from proact.options import (
     PAIRS,
     REWARDS,
@@ -100,7 +100,7 @@ def generate(
     max_attempts: Annotated[int, Option(min=1, help="Requests for one reply.")] = 3,
     concurrency: Annotated[int, Option(min=1, help="Requests in flight.")] = 32,
     price: Annotated[str | None, Option(help="Dollars per million tokens: PROMPT/COMPLETION.")] = None,
-    budget: Annotated[float | None, Option(help="Stop when a run has cost this many dollars.")] = None,
+    budget: Annotated[float | None, Option(min=0, help="Stop when a run has cost this many dollars.")] = None,
     policy: Annotated[
         str | None,
         Option(help="documented, calibrated, always-clarify, always-execute, prompted[:MODEL]. [default: documented]"),
@@ -186,13 +186,13 @@ def reward(
     rewards: Annotated[Path, Option(help="Rewards, with every component.")] = REWARDS,
     out: Annotated[Path, Option(help="Preference pairs.")] = PAIRS,
     spec: Annotated[str, Option(help="default, strict or per-turn.")] = "default",
-    alpha: Annotated[float | None, Option(help="Weight of the whole cost.")] = None,
-    w_questions: Annotated[float | None, Option(help="Cost of a question.")] = None,
-    w_reject: Annotated[float | None, Option(help="Cost of a refusal.")] = None,
-    w_long: Annotated[float | None, Option(help="Cost of a long turn.")] = None,
-    w_off_topic: Annotated[float | None, Option(help="Cost of an off-topic question.")] = None,
-    long_words: Annotated[int | None, Option(help="Words of prose from which a turn is long.")] = None,
-    w_task: Annotated[float | None, Option(help="Weight of the task score.")] = None,
+    alpha: Annotated[float | None, Option(min=0, help="Weight of the whole cost.")] = None,
+    w_questions: Annotated[float | None, Option(min=0, help="Cost of a question.")] = None,
+    w_reject: Annotated[float | None, Option(min=0, help="Cost of a refusal.")] = None,
+    w_long: Annotated[float | None, Option(min=0, help="Cost of a long turn.")] = None,
+    w_off_topic: Annotated[float | None, Option(min=0, help="Cost of an off-topic question.")] = None,
+    long_words: Annotated[int | None, Option(min=0, help="Words of prose from which a turn is long.")] = None,
+    w_task: Annotated[float | None, Option(min=0, help="Weight of the task score.")] = None,
     component: Annotated[list[str] | None, Option(help="NAME=WEIGHT of a judge or a plugin; may be repeated.")] = None,
     task_score: Annotated[str, Option(help="fraction or all of the tests, or a judge of --verdicts.")] = "fraction",
     verdicts: Annotated[Path | None, Option(help="What judge wrote.")] = None,
@@ -290,8 +290,15 @@ def _perform(stage: ModuleType, settings: Any, source: str | None, json: bool) -
 
     from proact.executor import Local, Task
 
-    name = stage.__name__.rpartition(".")[2]
-    for result in Local().map([Task(name, msgspec.json.encode(settings), source)]):
+    name, body = stage.__name__.rpartition(".")[2], msgspec.json.encode(settings)
+    try:
+        sound = msgspec.json.decode(body, type=type(settings)) == settings
+    except msgspec.ValidationError:
+        sound = False
+    if not sound:
+        # JSON has no infinity, so it has become null.
+        raise UsageError("a number on the command line is not finite")
+    for result in Local().map([Task(name, body, source)]):
         _finish(msgspec.json.decode(result), stage.show, json)
 
 

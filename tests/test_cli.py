@@ -1,0 +1,125 @@
+"""The command line as a whole: how fast it starts, what it prints where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import Cli, Server, state, succeeded, write_lines
+
+from proact import __version__
+
+SYNTHETIC = ("generate", "--mode", "synthetic", "--n-states", 2)
+
+
+def test_help_is_there_at_once() -> None:
+    def best(*command: str) -> float:
+        times = []
+        for _ in range(3):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, *command], check=True, capture_output=True)
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    assert best("-m", "proact", "--help") < best("-c", "pass") + 0.25
+
+
+def test_version(cli: Cli) -> None:
+    assert succeeded(cli("--version")).out == f"proact {__version__}\n"
+
+
+def test_every_command_has_help(cli: Cli) -> None:
+    listed = re.findall(r"^  (\w+) {2,}\S", succeeded(cli("--help")).out.partition("Commands:")[2], re.MULTILINE)
+    assert {"generate", "reward", "convert", "validate", "doctor", "models"} <= set(listed)
+    for name in ("generate", "reward"):
+        assert "Usage: " in succeeded(cli(name, "--help")).out
+
+
+@pytest.mark.parametrize("command", [SYNTHETIC, ("validate", "s.jsonl"), ("doctor",)])
+def test_json_is_all_that_stands_on_stdout(cli: Cli, command: tuple[object, ...]) -> None:
+    write_lines("s.jsonl", [state()])
+    ran = succeeded(cli(*command, "--json"))
+    assert json.loads(ran.out)["exit_code"] == 0
+    assert ran.out.startswith("{\n")
+
+
+def test_the_summary_of_a_run_counts_what_it_did(cli: Cli) -> None:
+    report = json.loads(succeeded(cli(*SYNTHETIC, "--json")).out)
+    assert (report["states"], report["planned"], report["done"], report["skipped"], report["missing"]) == (
+        2, 6, 6, 0, 0
+    )  # fmt: skip
+    assert report["calls"] > 0
+    assert report["cost"] is None
+    again = json.loads(succeeded(cli(*SYNTHETIC, "--json")).out)
+    assert (again["done"], again["skipped"], again["calls"], again["cached"]) == (0, 6, 0, 0)
+
+
+def test_rewards_as_json(cli: Cli) -> None:
+    succeeded(cli(*SYNTHETIC))
+    report = json.loads(succeeded(cli("reward", "--json")).out)
+    assert (report["trajectories"], report["rewards"], report["missing"]) == (6, 6, 0)
+    assert {row["action"] for row in report["means"]} == {"Clarify", "Execute"}
+    assert sum(row["n"] for row in report["means"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--void",), "No such option: --void"),
+        (("sing",), "No such command 'sing'"),
+        (("generate", "--n-states", "many"), "--n-states"),
+        (("generate", "--n-states", 0), "--n-states"),
+        (("generate", "--mode", "song"), "'song' is not one of"),
+        (("reward",), "data/logs/trajectories.jsonl: no such file"),
+        ((*SYNTHETIC, "--budget", 1), "--budget needs --price"),
+        ((*SYNTHETIC, "--price", "cheap"), "--price cheap: expected two numbers as PROMPT/COMPLETION"),
+        ((*SYNTHETIC, "--price", "1"), "--price 1: expected two numbers"),
+        ((*SYNTHETIC, "--price", "-1/2"), "expected two numbers"),
+        ((*SYNTHETIC, "--price", "nan/2"), "expected two numbers"),
+        ((*SYNTHETIC, "--temperature", "nan"), "--temperature"),
+        ((*SYNTHETIC, "--temperature", "inf"), "a number on the command line is not finite"),
+        (("reward", "--alpha", "nan"), "--alpha"),
+        (("reward", "--alpha", "-1"), "--alpha"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_two(cli: Cli, arguments: tuple[object, ...], message: str) -> None:
+    ran = cli(*arguments)
+    assert (ran.code, message in ran.err, ran.out) == (2, True, ""), ran.err
+    assert "Traceback" not in ran.err
+    assert not Path("data").exists()
+
+
+def test_a_budget_ends_the_run_with_four_and_more_money_finishes_it(cli: Cli, server: Server) -> None:
+    write_lines("s.jsonl", [state(f"s{index}", query=f"Task {index}") for index in range(4)])
+    command = ("generate", "--dataset", "s.jsonl", "--model", "any", "--base-url", server.url, "--branches", 0)
+    # A reply costs 7 * 1 + 3 * 1 millionths of a dollar.
+    ran = cli(*command, "--price", "1/1", "--budget", 0.000015, "--concurrency", 1, "--policy", "always-execute")
+    assert ran.code == 4
+    assert "the budget of $1.5e-05 is spent" in ran.err
+    assert len(server.bodies) == 2
+    succeeded(cli(*command, "--price", "1/1", "--budget", 1, "--policy", "always-execute"))
+    assert len(server.bodies) == 4
+
+
+def test_a_reader_that_stops_reading_is_no_traceback(cli: Cli) -> None:
+    succeeded(cli(*SYNTHETIC))
+    command = [sys.executable, "-m", "proact", "reward", "--json"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert Path("data/logs/rewards.jsonl").exists()
+
+
+def test_tables_are_plain_text_when_nobody_watches(cli: Cli) -> None:
+    ran = succeeded(cli(*SYNTHETIC))
+    assert "\x1b" not in ran.out
+    assert "planned" in ran.out

@@ -64,8 +64,7 @@ def test_each_turn_is_a_line_of_one_job_and_only_the_last_is_terminal(play: Play
 
 
 def test_the_policy_decides_at_each_turn_on_the_state_of_that_turn(play: Play) -> None:
-    traits = {"patience": "high", "expertise": "high"}
-    lines = play("--policy", "calibrated", "--seed", 2, answer=right_when_told, **traits)
+    lines = play("--policy", "calibrated", "--seed", 2, answer=right_when_told, patience="high", expertise="high")
     assert [(row["action"], row["forced"], row["p_clarify"]) for row in lines] == [
         ("Clarify", False, 1.0),
         ("Execute", False, 0.0),
@@ -78,8 +77,7 @@ def test_the_policy_decides_at_each_turn_on_the_state_of_that_turn(play: Play) -
 
 
 def test_a_vague_answer_leaves_the_uncertainty(play: Play) -> None:
-    traits = {"patience": "high", "expertise": "low"}
-    lines = play("--policy", "always-clarify", "--max-turns", 6, answer=wrong, **traits)
+    lines = play("--policy", "always-clarify", "--max-turns", 6, answer=wrong, patience="high", expertise="low")
     told = {row["user_reaction"]["meta"]["answer_clarity"] for row in lines if row["action"] == "Clarify"}
     assert told == {0.0, 1.0}
     for row, after in pairwise(lines):
@@ -178,11 +176,10 @@ def test_every_branch_and_policy_meets_the_same_user(play: Play) -> None:
 
 def test_a_branch_can_go_on_by_the_policy(play: Play) -> None:
     flags = ("--policy", "always-clarify", "--branch-turns", "--max-turns", 4, "--seed", 2)
-    traits = {"patience": "high", "expertise": "low"}
-    lines = play(*flags, answer=wrong, **traits)
+    lines = play(*flags, answer=wrong, patience="high", expertise="low")
     other = next(row for row in lines if row["branch"] == "other" and row["turn"] == 0)
     assert [step["action"] for step in other["rollout"]] == ["Execute"] * 4
-    lines = play(*flags, "--continuation", "policy", "--overwrite", answer=wrong, **traits)
+    lines = play(*flags, "--continuation", "policy", "--overwrite", answer=wrong, patience="high", expertise="low")
     other = next(row for row in lines if row["branch"] == "other" and row["turn"] == 0)
     assert [step["action"] for step in other["rollout"]][:2] == ["Execute", "Clarify"]
     assert [step["action"] for step in other["rollout"]][-1] == "Execute"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import ASKS, RIGHT, Cli, Ran, Row, persona, read_lines, state, succeeded, write_lines
@@ -11,7 +12,7 @@ from support import ASKS, RIGHT, Cli, Ran, Row, persona, read_lines, state, succ
 COMMAND = ("generate", "--dataset", "states.jsonl", "--personas", "pat.jsonl", "--branches", 0, "--seed", 2)
 
 
-def play(cli: Cli, user: list[Row], *arguments: object, **fields: object) -> Ran:
+def play(cli: Cli, user: list[Row], *arguments: object, **fields: Any) -> Ran:
     write_lines("states.jsonl", [state(**fields)])
     write_lines("pat.jsonl", [persona(patience="high", expertise="high")])
     write_lines("assistant.jsonl", [{"reply": ASKS}, {"reply": RIGHT}])

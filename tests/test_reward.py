@@ -20,8 +20,8 @@ ROLLOUT = line(
 )
 
 
-def cost(row: Row, spec: str = "default", **overrides: float) -> float:
-    chosen = spec_named(spec, overrides)
+def cost(row: Row, spec: str = "default", overrides: dict[str, float] | None = None) -> float:
+    chosen = spec_named(spec, overrides or {})
     return interrupt_cost(raw_counts(parse(row, Trajectory), chosen.long_words), chosen)
 
 
@@ -51,7 +51,7 @@ def test_an_answered_question_is_free_per_turn_and_off_topic_costs_by_default() 
     ],
 )
 def test_each_weight_can_be_overridden(overrides: dict[str, float], expected: float) -> None:
-    assert cost(ROLLOUT, **overrides) == pytest.approx(expected)
+    assert cost(ROLLOUT, overrides=overrides) == pytest.approx(expected)
 
 
 def test_questions_of_an_answer_cost_nothing() -> None:

@@ -1,15 +1,15 @@
-"""Where proact keeps what it can make again: model replies, sandbox results, weights."""
+"""Where proact keeps what outlives a command: the call log, sandbox results and model weights."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import platformdirs
+
 
 def cache_dir() -> Path:
-    """The user's cache folder for proact; PROACT_CACHE_DIR overrides it."""
-    if override := os.environ.get("PROACT_CACHE_DIR"):
-        return Path(override)
-    from platformdirs import user_cache_path
-
-    return user_cache_path("proact")
+    """The folder named by PROACT_CACHE_DIR, else the user's cache folder; it need not exist yet."""
+    if named := os.environ.get("PROACT_CACHE_DIR"):
+        return Path(named).expanduser()
+    return Path(platformdirs.user_cache_dir("proact"))

@@ -96,8 +96,12 @@ def _shared(file: Path, mark: str) -> Engine:
 
 
 def _server(file: Path) -> Any:
-    import xllamacpp
-
+    # Read once, when the engine is imported. Threads that spin while they wait bring a busy machine to a standstill.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise UsageError(f"the embedded engine does not run here: {error}") from error
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
     params.model_alias = {file.stem}

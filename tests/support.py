@@ -31,6 +31,33 @@ class Cli(Protocol):
     def __call__(self, *args: object, **env: str) -> Ran: ...
 
 
+class Zygote:
+    """Runs commands as forks of one process that has done the imports (see zygote.py)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = folder / "out", folder / "err"
+        command = [sys.executable, "-W", "error", str(Path(__file__).with_name("zygote.py"))]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __call__(self, *args: object, **env: str) -> Ran:
+        request = {
+            "arguments": [str(argument) for argument in args],
+            "folder": str(Path.cwd()),
+            "environment": {**os.environ, **env},
+            "out": str(self._files[0]),
+            "err": str(self._files[1]),
+        }
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        code = int(self._process.stdout.readline())
+        return Ran(code, *(path.read_text("utf-8") for path in self._files))
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
 def run(*args: object, **env: str) -> Ran:
     command = [sys.executable, "-W", "error", "-m", "proact", *map(str, args)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, timeout=120, check=False)

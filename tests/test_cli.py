@@ -30,8 +30,8 @@ def test_help_is_there_at_once() -> None:
     assert best("-m", "proact", "--help") < best("-c", "pass") + 0.25
 
 
-def test_version(cli: Cli) -> None:
-    assert succeeded(cli("--version")).out == f"proact {__version__}\n"
+def test_version(fresh_cli: Cli) -> None:
+    assert succeeded(fresh_cli("--version")).out == f"proact {__version__}\n"
 
 
 def test_every_command_has_help(cli: Cli) -> None:
@@ -60,9 +60,9 @@ def test_the_summary_of_a_run_counts_what_it_did(cli: Cli) -> None:
     assert (again["done"], again["skipped"], again["calls"], again["cached"]) == (0, 6, 0, 0)
 
 
-def test_rewards_as_json(cli: Cli) -> None:
-    succeeded(cli(*SYNTHETIC))
-    report = json.loads(succeeded(cli("reward", "--json")).out)
+def test_rewards_as_json(fresh_cli: Cli) -> None:
+    succeeded(fresh_cli(*SYNTHETIC))
+    report = json.loads(succeeded(fresh_cli("reward", "--json")).out)
     assert (report["trajectories"], report["rewards"], report["missing"]) == (6, 6, 0)
     assert {row["action"] for row in report["means"]} == {"Clarify", "Execute"}
     assert sum(row["n"] for row in report["means"]) == 6

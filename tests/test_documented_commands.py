@@ -48,11 +48,11 @@ def test_synthetic_mode_then_rewards(cli: Cli) -> None:
     assert all(fields <= row.keys() for row in read_lines("dpo/prefs_synth.jsonl"))
 
 
-def test_dataset_mode_with_a_server(cli: Cli, server: Server) -> None:
+def test_dataset_mode_with_a_server(fresh_cli: Cli, server: Server) -> None:
     server.answer = reply
     write_lines("data/seeds/mbpp_states.jsonl", [state(f"mbpp-{index}", query=f"Task {index}") for index in range(100)])
     environment = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "sk-test"}
-    succeeded(cli(*arguments(SINGLE), **environment))
+    succeeded(fresh_cli(*arguments(SINGLE), **environment))
     assert Counter(row["branch"] for row in read_lines("logs/traj_mbpp.jsonl")) == {
         "mainline": 100,
         "other": 100,

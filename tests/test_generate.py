@@ -76,10 +76,10 @@ def test_without_a_rollout_a_question_is_no_answer(cli: Cli) -> None:
     assert scores == {(0.0, "no_answer")}
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(cli: Cli) -> None:
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(fresh_cli: Cli) -> None:
     for name, seed, lanes in (("a", 0, 1), ("b", 0, 16), ("c", 1, 16)):
         command = (*SYNTHETIC, "--seed", seed, "--concurrency", lanes, "--out", f"{name}.jsonl")
-        succeeded(cli(*command, PROACT_CACHE_DIR=name))
+        succeeded(fresh_cli(*command, PROACT_CACHE_DIR=name))
     assert sorted_lines("a.jsonl") == sorted_lines("b.jsonl")
     first, other = ({row["group"]: row["assistant_msg"] for row in read_lines(f"{name}.jsonl")} for name in "ac")
     assert set(first.values()) != set(other.values())

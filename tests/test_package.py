@@ -44,15 +44,15 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "data/", "examples/"))]
 
 
-def test_it_runs_from_the_wheel_in_an_empty_folder(cli: Cli, wheel: Path) -> None:
+def test_it_runs_from_the_wheel_in_an_empty_folder(fresh_cli: Cli, wheel: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(wheel)}
     where = [sys.executable, "-c", "import proact; print(proact.__file__)"]
     done = subprocess.run(where, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(wheel / "proact/__init__.py")
     assert not list(Path().iterdir())
-    succeeded(cli("generate", "--mode", "synthetic", "--n-states", 2, "--out", "a.jsonl", PYTHONPATH=str(wheel)))
+    succeeded(fresh_cli("generate", "--mode", "synthetic", "--n-states", 2, "--out", "a.jsonl", PYTHONPATH=str(wheel)))
     assert len(read_lines("a.jsonl")) == 6
     command = ("generate", "--mode", "dataset", "--model", "synthetic:", "--n-states", 4, "--out", "b.jsonl")
-    succeeded(cli(*command, PYTHONPATH=str(wheel)))
+    succeeded(fresh_cli(*command, PYTHONPATH=str(wheel)))
     assert len(read_lines("b.jsonl")) == 12
-    succeeded(cli("reward", "--trajectories", "b.jsonl", PYTHONPATH=str(wheel)))
+    succeeded(fresh_cli("reward", "--trajectories", "b.jsonl", PYTHONPATH=str(wheel)))

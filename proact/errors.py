@@ -70,8 +70,18 @@ class JobError(ProactError):
     raw: str | None = None
 
 
+class Taken:
+    """What the attempts at one reply have taken so far; `wasted` counts the tokens of those thrown away."""
+
+    def __init__(self) -> None:
+        self.attempts = self.wasted = 0
+        self.cost: float | None = None
+
+
 class ModelError(JobError):
-    """The model gave no usable reply after every attempt that the limits allow."""
+    """The model gave no usable reply after every attempt that the limits allow; `taken` is what they cost."""
+
+    taken: Taken | None = None
 
 
 class TransientError(ModelError):

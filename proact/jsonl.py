@@ -23,11 +23,14 @@ R = TypeVar("R", bound=Record)
 
 
 class Line(NamedTuple):
-    """One line of a file, undecoded: its number from 1, its byte offset, and its bytes without the newline."""
+    """One line of a file, undecoded: its number from 1, its byte offset, its bytes without the newline, where the next
+    one begins, and whether it has its newline."""
 
     number: int
     offset: int
     raw: bytes
+    end: int = 0
+    whole: bool = True
 
 
 def lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[Line]:
@@ -42,8 +45,8 @@ def lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[Line]:
             if end is not None and offset >= end:
                 return
             text = raw.removeprefix(b"\xef\xbb\xbf") if offset == 0 else raw
-            if not text.isspace():
-                yield Line(number, offset, text.rstrip(b"\r\n"))
+            if text.strip():
+                yield Line(number, offset, text.rstrip(b"\r\n"), offset + len(raw), raw.endswith(b"\n"))
             offset += len(raw)
 
 
@@ -70,7 +73,11 @@ def decode_object(line: Line, path: Path) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         value = repaired(line.raw)
         if value is None:
-            reason = "cut off in the middle" if error.pos >= len(line.raw) else str(error.msg)
+            reason = (
+                "cut off in the middle"
+                if error.pos >= len(line.raw)
+                else error.msg.removesuffix(": surrogates not allowed")
+            )
             raise InputError(path, f"not valid JSON ({reason})", line=line.number) from None
     if not isinstance(value, dict):
         raise InputError(path, f"expected a JSON object, got {type(value).__name__}", line=line.number)
@@ -79,13 +86,13 @@ def decode_object(line: Line, path: Path) -> dict[str, Any]:
 
 def writable(path: Path) -> Path:
     """The path, after its folder was made. Raises UsageError for data/external and for what is not a plain file."""
-    whole = path.absolute()
-    if any(("data", "external") in pairwise(place.parts) for place in (whole, whole.resolve())):
-        raise UsageError(f"{path}: data/external holds raw data sets and is never written; choose another file")
-    if whole.exists() and not whole.is_file():
-        raise UsageError(f"{path}: is not a plain file")
+    for whole in (Path(os.path.abspath(path)), path.resolve()):
+        if ("data", "external") in pairwise(whole.parts):
+            raise UsageError(f"{path}: data/external holds raw data sets and is never written; choose another file")
     with _disk(path):
-        whole.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path}: is not a plain file")
+        path.resolve().parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
@@ -130,14 +137,17 @@ class Appender:
             self._dirty = False
 
     def close(self) -> None:
-        self.sync()
-        os.close(self._fd)
+        try:
+            self.sync()
+        finally:
+            os.close(self._fd)
 
 
 @contextmanager
 def replace(path: Path) -> Iterator[BinaryIO]:
     """A new content for a file, which appears whole when the block ends well and not at all otherwise."""
-    writable(path)
+    # Through a symlink: its target is replaced, not the link.
+    path = writable(path).resolve()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     held = os.open(path, os.O_RDONLY) if path.exists() else None
     try:
@@ -159,10 +169,12 @@ def replace(path: Path) -> Iterator[BinaryIO]:
 def _lock(fd: int, path: Path) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OutputError(
-            f"{path}: another proact command is writing this file; wait for it or choose another"
-        ) from None
+        # Who was replacing the file while we opened it has left us with the old one.
+        ours = os.path.samestat(os.fstat(fd), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        ours = False
+    if not ours:
+        raise OutputError(f"{path}: another proact command is writing this file; wait for it or choose another")
 
 
 @contextmanager

@@ -62,12 +62,13 @@ def _nested(fields: dict[str, Any]) -> None:
 def repaired(raw: bytes) -> Any:
     """Decode JSON that holds lone surrogates, each of which becomes U+FFFD; None when it is not JSON at all."""
     try:
-        return mended(json.loads(raw.decode("utf-8", "surrogatepass"), parse_constant=_refuse))
+        return mended(json.loads(raw.decode("utf-8", "surrogatepass"), parse_constant=refuse))
     except (ValueError, RecursionError):
         return None
 
 
-def _refuse(constant: str) -> None:
+def refuse(constant: str) -> None:
+    """For `parse_constant`: NaN and Infinity are Python's, not JSON's."""
     raise ValueError(f"{constant} is not JSON")
 
 

@@ -38,7 +38,7 @@ class Finished:
             if mark.terminal:
                 jobs.append(digest64(mark.job))
                 marks.append(_hash(mark.job, mark.spec, mark.input_hash))
-                self.size = line.offset + len(line.raw) + 1
+                self.size = line.end
         self._jobs, self._marks = array("Q", sorted(jobs)), array("Q", sorted(marks))
 
     def knows(self, key: str) -> bool:
@@ -72,20 +72,28 @@ def drop(out: Path, stale: set[str]) -> None:
 
 
 def _marks(path: Path) -> Iterator[tuple[jsonl.Line, Mark]]:
-    """The whole lines of an output. A torn one, without its newline, can only be the last: a job is one write."""
+    """The whole lines of an output. A torn one can only be the last: everything before it was one write per job.
+
+    Raises InputError for any other line, so that a file which a paid stage did not write is never cut.
+    """
     decoder = msgspec.json.Decoder(Mark)
-    size = path.stat().st_size
     for line in jsonl.lines(path):
-        torn = line.offset + len(line.raw) >= size
         try:
             mark = decoder.decode(line.raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            if torn and line.raw.startswith(b"{"):
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if _is_torn(line, error):
                 return
             message = "is no line of a generate or judge output, and is not overwritten; choose another --out"
             raise InputError(path, message, line=line.number) from None
-        if not torn:
-            yield line, mark
+        if not line.whole:
+            return
+        yield line, mark
+
+
+def _is_torn(line: jsonl.Line, error: Exception) -> bool:
+    # After a power cut the end of a file may be zeros.
+    begun = line.raw.strip(b"\0")[:1] in (b"", b"{")
+    return begun and not line.whole and not isinstance(error, msgspec.ValidationError)
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -42,7 +42,11 @@ class Failures:
         if not self.path.exists():
             return
         last: dict[str, Failure] = {}
-        for failure in jsonl.read(self.path, Failure):
+        for line in jsonl.lines(self.path):
+            if not line.whole:
+                # Cut off by a kill; its job is still missing, so it is tried again.
+                continue
+            failure = jsonl.decode(line, Failure, self.path)
             if not all(resolved(key) for key in failure.ids):
                 last[failure.ids[0]] = failure
         if not last:

@@ -18,7 +18,7 @@ import msgspec
 
 from proact import jsonl, resume, sidecar
 from proact.console import Progress
-from proact.errors import JobError, TooManyFailures
+from proact.errors import JobError, StopError, TooManyFailures
 from proact.keys import digest
 from proact.records import Failure, Record
 
@@ -87,6 +87,7 @@ class _Run(Generic[W]):
         self.spec = digest(paid.settings)
         self.summary = Summary()
         self.draining = False
+        self.stopped: StopError | None = None
         self.failures = sidecar.Failures(paid.out)
 
     async def run(self, jobs: Callable[[], Iterable[Job[W]]], close: Callable[[], Awaitable[None]] | None) -> Summary:
@@ -138,6 +139,8 @@ class _Run(Generic[W]):
                 with self._interruptible(workers):
                     await asyncio.wait(workers)
                 flusher.cancel()
+            if self.stopped:
+                raise self.stopped
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
         finally:
@@ -148,13 +151,21 @@ class _Run(Generic[W]):
             if self.draining:
                 return
             try:
-                records = await self.step(job.work)
-            except JobError as error:
-                self._fail(job, error)
-            else:
-                self.out.write(self._lines(job, records))
-                self.summary.done += 1
-                self.progress.done()
+                await self._do(job)
+            except StopError as error:
+                # Nothing new begins, but what is in flight is paid for and is kept.
+                self.stopped = self.stopped or error
+                self.draining = True
+
+    async def _do(self, job: Job[W]) -> None:
+        try:
+            records = await self.step(job.work)
+        except JobError as error:
+            self._fail(job, error)
+        else:
+            self.out.write(self._lines(job, records))
+            self.summary.done += 1
+            self.progress.done()
 
     def _lines(self, job: Job[W], records: list[Any]) -> bytes:
         stamp = {"job": job.key, "spec": self.spec, "input_hash": job.input_hash}

@@ -10,6 +10,7 @@ import msgspec
 
 from proact.errors import ReplyError
 from proact.keys import digest64
+from proact.parsing import mended, refuse
 from proact.records import Message
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _fitting(text: str, reply: type[Reply], check: Callable[[Reply], None] | Non
 
 def json_objects(text: str) -> list[dict[str, Any]]:
     """The outermost JSON objects of a text, whatever prose stands around them."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(parse_constant=refuse)
     found: list[dict[str, Any]] = []
     at = text.find("{")
     while at >= 0:
@@ -129,7 +130,7 @@ def json_objects(text: str) -> list[dict[str, Any]]:
         except (ValueError, RecursionError):
             end = at + 1
         else:
-            found.append(value)
+            found.append(mended(value))
         at = text.find("{", end)
     return found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from proact.errors import OutputError
+from proact.errors import ModelError, OutputError, Taken
 from proact.keys import digest
 from proact.llm.base import ChatModel, Completion, Request
 
@@ -26,7 +26,8 @@ INSERT = """
 INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
   completion = excluded.completion, prompt_tokens = excluded.prompt_tokens,
   completion_tokens = excluded.completion_tokens, reasoning_tokens = excluded.reasoning_tokens,
-  cost = excluded.cost, attempts = attempts + excluded.attempts, wasted = wasted + excluded.wasted, at = excluded.at
+  cost = ifnull(cost + excluded.cost, ifnull(excluded.cost, cost)),
+  attempts = attempts + excluded.attempts, wasted = wasted + excluded.wasted, at = excluded.at
 """
 
 
@@ -60,7 +61,10 @@ class CallLog:
         self._dirty = False
 
     def find(self, key: str) -> Completion | None:
-        row = self._db.execute("SELECT completion FROM calls WHERE key = ?", (key,)).fetchone()
+        try:
+            row = self._db.execute("SELECT completion FROM calls WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise OutputError(f"{self._path}: cannot read the call log: {error}") from error
         if row is None or row[0] is None:
             return None
         self.ledger.cached += 1
@@ -70,19 +74,28 @@ class CallLog:
         """Write the row of a reply, in its own transaction."""
         tokens = completion.prompt_tokens, completion.completion_tokens, completion.reasoning_tokens
         body = msgspec.json.encode(msgspec.structs.replace(completion, attempts=1, wasted=0, cost=None))
-        paid = completion.cost, completion.attempts, completion.wasted
+        self._write(key, model, body, tokens, completion)
+        ledger = self.ledger
+        ledger.calls += 1
+        ledger.prompt_tokens += completion.prompt_tokens
+        ledger.completion_tokens += completion.completion_tokens
+
+    def add_failed(self, key: str, model: ChatModel, taken: Taken) -> None:
+        """Write the row of a request that got no usable reply: it is asked again, and what it took is counted."""
+        self._write(key, model, None, (0, 0, 0), taken)
+
+    def _write(
+        self, key: str, model: ChatModel, body: bytes | None, tokens: tuple[int, int, int], taken: Taken | Completion
+    ) -> None:
+        paid = taken.cost, taken.attempts, taken.wasted
         try:
             self._db.execute(INSERT, (key, model.endpoint, model.name, body, *tokens, *paid, time.time()))
         except sqlite3.Error as error:
             raise OutputError(f"{self._path}: cannot write the call log: {error}") from error
         self._dirty = True
-        ledger = self.ledger
-        ledger.calls += 1
-        ledger.prompt_tokens += completion.prompt_tokens
-        ledger.completion_tokens += completion.completion_tokens
-        ledger.wasted += completion.wasted
-        if completion.cost is not None:
-            ledger.cost = (ledger.cost or 0.0) + completion.cost
+        self.ledger.wasted += taken.wasted
+        if taken.cost is not None:
+            self.ledger.cost = (self.ledger.cost or 0.0) + taken.cost
 
     def sync(self) -> str:
         """Bring finished rows to the disk, and say what the calls have cost so far."""
@@ -119,7 +132,12 @@ class Logged:
         return await asyncio.shield(task)
 
     async def _paid(self, key: str, request: Request) -> Completion:
-        completion = await self._model.complete(request)
+        try:
+            completion = await self._model.complete(request)
+        except ModelError as error:
+            if error.taken:
+                self._log.add_failed(key, self, error.taken)
+            raise
         self._log.add(key, self, completion)
         return completion
 

@@ -8,8 +8,7 @@ import time
 
 import msgspec
 
-from proact.errors import BudgetReached, ModelError, ReplyError, TransientError
-from proact.keys import digest64
+from proact.errors import BudgetReached, ModelError, ReplyError, Taken, TransientError
 from proact.llm.base import ChatModel, Completion, Request
 
 LONGEST_PAUSE = 600.0
@@ -34,7 +33,8 @@ class Gate:
 
     async def passed(self) -> None:
         while (wait := self.open_at - time.monotonic()) > 0:
-            await asyncio.sleep(wait)
+            # Without jitter every waiting call would arrive in the same instant.
+            await asyncio.sleep(wait + random.random() * min(1.0, 0.25 * wait))
 
     def shut(self, seconds: float) -> None:
         self.open_at = max(self.open_at, time.monotonic() + seconds)
@@ -75,31 +75,40 @@ class Limited:
         self._gate = limits.gate(model.endpoint)
 
     async def complete(self, request: Request) -> Completion:
-        policy = self._limits.policy
-        wasted, attempt, grown = 0, 0, False
-        chance = random.Random(digest64(msgspec.json.encode(request).decode()))
+        taken = Taken()
+        try:
+            completion = await self._usable(request, taken)
+        except ModelError as error:
+            error.taken = taken
+            raise
+        return msgspec.structs.replace(completion, attempts=taken.attempts, wasted=taken.wasted, cost=taken.cost)
+
+    async def _usable(self, request: Request, taken: Taken) -> Completion:
+        """The first reply with a text in it; `taken` counts what the attempts took."""
+        policy, grown = self._limits.policy, False
         while True:
-            attempt += 1
+            taken.attempts += 1
             try:
                 completion = await self._once(request)
             except TransientError as error:
-                if attempt >= policy.attempts:
-                    raise ModelError(f"{error} (gave up after {attempt} attempts)") from error
-                await self._back_off(error, policy.base_delay * 2 ** (attempt - 1) * (0.5 + chance.random()))
+                if taken.attempts >= policy.attempts:
+                    raise ModelError(f"{error} (gave up after {taken.attempts} attempts)") from error
+                await self._back_off(error, policy.base_delay * 2 ** (taken.attempts - 1) * (0.5 + random.random()))
                 continue
-            cost = self._limits.charge(completion.prompt_tokens, completion.completion_tokens)
+            if (cost := self._limits.charge(completion.prompt_tokens, completion.completion_tokens)) is not None:
+                taken.cost = (taken.cost or 0.0) + cost
             if completion.text.strip():
-                return msgspec.structs.replace(completion, attempts=attempt, wasted=wasted, cost=cost)
-            wasted += completion.prompt_tokens + completion.completion_tokens
+                return completion
+            taken.wasted += completion.prompt_tokens + completion.completion_tokens
             if completion.finish_reason == "length" and not grown:
                 grown, longer = True, request.max_completion_tokens * 4
                 request = msgspec.structs.replace(request, max_completion_tokens=longer)
             elif completion.finish_reason == "length":
                 tokens = request.max_completion_tokens
                 raise ReplyError(f"{self.name} spent {tokens} completion tokens without writing any text")
-            elif attempt >= policy.attempts:
+            elif taken.attempts >= policy.attempts:
                 reason = completion.finish_reason
-                raise ReplyError(f"{self.name} gave an empty reply {attempt} times (finish_reason {reason})")
+                raise ReplyError(f"{self.name} gave an empty reply {taken.attempts} times (finish_reason {reason})")
 
     async def _once(self, request: Request) -> Completion:
         # The gate is looked at again with a place in hand: it may have shut while this call was queueing.
@@ -115,7 +124,6 @@ class Limited:
             raise ModelError(f"{error} (the server asks to wait {error.retry_after:.0f} s)") from error
         else:
             self._gate.shut(error.retry_after)
-            # Without jitter every waiting call would arrive in the same instant.
             await asyncio.sleep(error.retry_after + min(delay, 0.25 * error.retry_after + 0.05))
 
     async def close(self) -> None:

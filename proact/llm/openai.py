@@ -8,6 +8,7 @@ import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 import orjson
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 REASONING = ("gpt-5", "o1", "o3", "o4")
 FORMATS = ("json_schema", "json_object", "text")
 TRANSIENT = {408, 409, 425, 429}
-HOPELESS = {401: "the key was refused", 403: "access was refused", 404: "no such model or URL"}
+NO_CREDIT = "the account has no credit left"
+HOPELESS = {401: "the key was refused", 402: NO_CREDIT, 403: "access was refused", 404: "no such model or URL"}
 
 
 class _Message(msgspec.Struct):
@@ -59,12 +61,15 @@ class OpenAI:
         self._model, self._timeout = model, timeout
         read_dotenv(Path(".env"))
         self._base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
-        if not self._base_url and not os.environ.get("OPENAI_API_KEY"):
+        self._key = os.environ.get("OPENAI_API_KEY", "").strip()
+        if not self._base_url and not self._key:
             raise UsageError(
                 f"{self.name} needs a key: set OPENAI_API_KEY (in the environment or in .env), "
                 "or name another server with --base-url"
             )
-        self.endpoint = self._base_url or "https://api.openai.com/v1"
+        if not (self._key.isascii() and self._key.isprintable() or not self._key):
+            raise UsageError("OPENAI_API_KEY holds a character that no key has: set it again")
+        self.endpoint = public(self._base_url or "https://api.openai.com/v1")
         self._client: AsyncOpenAI | None = None
         self._http: httpx2.AsyncClient | None = None
         self._unsupported: set[str] = {"temperature"} if model.startswith(REASONING) else set()
@@ -76,8 +81,9 @@ class OpenAI:
         from openai import AsyncOpenAI, DefaultAioHttpClient
 
         self._http = DefaultAioHttpClient(timeout=self._timeout)
-        key = os.environ.get("OPENAI_API_KEY") or "none"
-        self._client = AsyncOpenAI(api_key=key, base_url=self._base_url, http_client=self._http, max_retries=0)
+        self._client = AsyncOpenAI(
+            api_key=self._key or "none", base_url=self._base_url, http_client=self._http, max_retries=0
+        )
         self._url = str(self._client.base_url).rstrip("/") + "/chat/completions"
         headers = {**self._client.default_headers, **self._client.auth_headers}
         self._headers = {name: value for name, value in headers.items() if not isinstance(value, openai.Omit)}
@@ -102,12 +108,13 @@ class OpenAI:
         try:
             async with asyncio.timeout(self._timeout):
                 response = await http.post(self._url, content=content, headers=self._headers)
+        except httpx2.ConnectTimeout as error:
+            # On aiohttp a refused connection is one of these too.
+            raise TransientError(f"{self.endpoint} could not be reached: {error}") from None
         except (httpx2.TimeoutException, TimeoutError):
             raise TransientError(f"{self.endpoint} did not answer within {self._timeout:g} s") from None
-        except httpx2.TransportError as error:
-            raise TransientError(f"{self.endpoint} could not be reached: {error or type(error).__name__}") from None
-        except (httpx2.InvalidURL, httpx2.HTTPError) as error:
-            raise UsageError(f"{self.endpoint}: {error}") from None
+        except httpx2.HTTPError as error:
+            raise TransientError(f"{self.endpoint} broke off: {error or type(error).__name__}") from None
         return response.status_code, response.headers, response.content
 
     def _body(self, request: Request) -> dict[str, Any]:
@@ -172,8 +179,11 @@ class OpenAI:
 
     def _error(self, status: int, headers: Any, body: bytes) -> Exception:
         reason = f"{self.endpoint} answered {status}{_said(body)}"
+        if self._key:
+            # Some servers repeat the key that they refuse.
+            reason = reason.replace(self._key, "***")
         if status == 429 and b"insufficient_quota" in body:
-            return UsageError(f"{reason}: the account has no credit left")
+            return UsageError(f"{reason}: {NO_CREDIT}")
         if status in TRANSIENT or status >= 500:
             return TransientError(reason, retry_after(headers))
         if status in HOPELESS:
@@ -197,11 +207,26 @@ def retry_after(headers: Any) -> float | None:
         return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
 
 
+def public(url: str) -> str:
+    """A server's URL without the password that it may hold. Raises UsageError when it is no URL."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    except ValueError:
+        pass
+    raise UsageError(f"base URL {url}: expected http://HOST:PORT/PATH or https://HOST/PATH")
+
+
 def read_dotenv(path: Path) -> None:
     """Take `NAME=value` lines of a .env file into the environment; what is set already wins."""
     if not path.is_file():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as UTF-8 text ({type(error).__name__})") from None
+    for line in text.splitlines():
         name, equals, value = line.strip().removeprefix("export ").partition("=")
         if equals and not name.startswith("#"):
             os.environ.setdefault(name.strip(), value.strip().strip("\"'"))

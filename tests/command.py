@@ -1,0 +1,83 @@
+"""The command line as its users meet it: a process of its own, in a folder and with a cache of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PROACT = [sys.executable, "-c", "from proact.cli import main; main()"]
+WAIT = 60.0
+
+
+class Command:
+    """Runs `proact` with a cache in `folder`, and without the caller's own key or server."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "PROACT_"))}
+        self.environment = {**kept, "PROACT_CACHE_DIR": str(folder / "cache"), **environment}
+
+    def start(self, *arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*PROACT, *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: object) -> Ended:
+        return Ended(self.start(*arguments))
+
+    def ok(self, *arguments: object) -> dict[str, Any]:
+        """The summary of a command that must end well."""
+        ended = self.run(*arguments, "--json")
+        assert ended.code == 0, ended.stderr
+        return ended.summary
+
+
+class Ended:
+    """A process that has ended: its exit code and what it printed."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        with process:
+            try:
+                self.stdout, self.stderr = process.communicate(timeout=WAIT)
+            finally:
+                process.kill()
+        self.code = process.returncode
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.stdout)
+        return found
+
+    @property
+    def complaint(self) -> str:
+        """The one line that says what went wrong; a second one, or a traceback, fails the test."""
+        notes = [line for line in self.stderr.splitlines() if line.strip() and "job/s]" not in line]
+        notes = [line for line in notes if "?job/s" not in line and "s/job]" not in line]
+        assert len(notes) == 1, self.stderr
+        assert notes[0].startswith("proact: "), self.stderr
+        return notes[0]
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file; empty when there is none."""
+    return list(_rows(path)) if path.exists() else []
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_bytes().splitlines():
+        yield json.loads(line)
+
+
+def sorted_bytes(path: Path) -> list[bytes]:
+    return sorted(path.read_bytes().splitlines())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
+
+from proact.errors import OutputError
 
 
 def note(text: str) -> None:
@@ -18,8 +22,9 @@ def note(text: str) -> None:
 def emit(value: Any) -> None:
     """The machine-readable result of a command, as one JSON document on stdout."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    sys.stdout.buffer.write(orjson.dumps(value, option=options))
-    sys.stdout.flush()
+    with _printing():
+        sys.stdout.buffer.write(orjson.dumps(value, option=options))
+        sys.stdout.flush()
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -36,8 +41,21 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
         drawn.add_row(*(shown(value) for value in row))
     width = None if sys.stdout.isatty() else 120
     console = Console(width=width, highlight=False, emoji=False, markup=False)
-    console.print(title, style="bold")
-    console.print(drawn)
+    with _printing():
+        console.print(title, style="bold")
+        console.print(drawn)
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # Else the interpreter tries again when it ends, and complains in its own way.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"standard output: cannot write: {error.strerror}") from error
 
 
 def shown(value: Any) -> str:

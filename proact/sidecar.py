@@ -13,11 +13,11 @@ from proact.records import Failure
 
 
 def failures_path(out: Path) -> Path:
-    return out.with_name(f"{out.stem}.failures.jsonl")
+    return out.parent / f"{out.stem}.failures.jsonl"
 
 
 def meta_path(out: Path) -> Path:
-    return out.with_name(f"{out.stem}.meta.json")
+    return out.parent / f"{out.stem}.meta.json"
 
 
 class Failures:

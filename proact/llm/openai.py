@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 import orjson
 
 from proact.errors import ModelError, TransientError, UsageError
 from proact.llm.base import Completion, Request
+from proact.llm.endpoint import checked, key, read_dotenv, retry_after
 from proact.parsing import mended, repaired
 
 if TYPE_CHECKING:
@@ -61,15 +59,13 @@ class OpenAI:
         self._model, self._timeout = model, timeout
         read_dotenv(Path(".env"))
         self._base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
-        self._key = os.environ.get("OPENAI_API_KEY", "").strip()
+        self._key = key()
         if not self._base_url and not self._key:
             raise UsageError(
                 f"{self.name} needs a key: set OPENAI_API_KEY (in the environment or in .env), "
                 "or name another server with --base-url"
             )
-        if not (self._key.isascii() and self._key.isprintable() or not self._key):
-            raise UsageError("OPENAI_API_KEY holds a character that no key has: set it again")
-        self.endpoint = public(self._base_url or "https://api.openai.com/v1")
+        self.endpoint = checked(self._base_url or "https://api.openai.com/v1")
         self._client: AsyncOpenAI | None = None
         self._http: httpx2.AsyncClient | None = None
         self._unsupported: set[str] = {"temperature"} if model.startswith(REASONING) else set()
@@ -147,12 +143,13 @@ class OpenAI:
 
     def _adapt(self, body: bytes) -> bool:
         """Learn from a refusal which parameter this server does not take; False when it names none."""
-        text = body.decode("utf-8", "replace").lower()
+        text = (_param(body) or body.decode("utf-8", "replace")).lower()
         if ("response_format" in text or "json_schema" in text or "json_object" in text) and self._format != "text":
             self._format = FORMATS[FORMATS.index(self._format) + 1]
             return True
         for name in ("max_completion_tokens", "temperature", "seed"):
-            if name in text and name not in self._unsupported:
+            # A value that is only too large for the model is no refusal of its name.
+            if name in text and name not in self._unsupported and b"too large" not in body:
                 self._unsupported.add(name)
                 return True
         return False
@@ -195,43 +192,6 @@ class OpenAI:
             await self._client.close()
 
 
-def retry_after(headers: Any) -> float | None:
-    """The pause in seconds that a server asks for: milliseconds, seconds or a date (RFC 9110, 10.2.3)."""
-    try:
-        if milliseconds := headers.get("retry-after-ms"):
-            return max(0.0, float(milliseconds) / 1000)
-        value = headers.get("retry-after")
-        return None if value is None else max(0.0, float(value))
-    except ValueError:
-        date = email.utils.parsedate_tz(value or "")
-        return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
-
-
-def public(url: str) -> str:
-    """A server's URL without the password that it may hold. Raises UsageError when it is no URL."""
-    try:
-        parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
-            return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    except ValueError:
-        pass
-    raise UsageError(f"base URL {url}: expected http://HOST:PORT/PATH or https://HOST/PATH")
-
-
-def read_dotenv(path: Path) -> None:
-    """Take `NAME=value` lines of a .env file into the environment; what is set already wins."""
-    if not path.is_file():
-        return
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as UTF-8 text ({type(error).__name__})") from None
-    for line in text.splitlines():
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and not name.startswith("#"):
-            os.environ.setdefault(name.strip(), value.strip().strip("\"'"))
-
-
 def _is_strict(schema: Any) -> bool:
     if isinstance(schema, list):
         return all(map(_is_strict, schema))
@@ -244,8 +204,18 @@ def _is_strict(schema: Any) -> bool:
     return all(map(_is_strict, schema.values()))
 
 
-def _said(body: bytes) -> str:
+def _error_of(body: bytes) -> Any:
     value = repaired(body)
-    error = value.get("error") if isinstance(value, dict) else None
+    return value.get("error") if isinstance(value, dict) else None
+
+
+def _param(body: bytes) -> str | None:
+    error = _error_of(body)
+    param = error.get("param") if isinstance(error, dict) else None
+    return param if isinstance(param, str) else None
+
+
+def _said(body: bytes) -> str:
+    error = _error_of(body)
     message = error.get("message") if isinstance(error, dict) else error
     return f" ({str(message)[:200]})" if message else ""

@@ -81,7 +81,7 @@ def _files() -> Iterator[Check]:
 
 
 def _keys() -> Iterator[Check]:
-    from proact.llm.openai import read_dotenv
+    from proact.llm.endpoint import read_dotenv
 
     read_dotenv(Path(".env"))
     found = "set" if os.environ.get("OPENAI_API_KEY") else "not set; local: and synthetic: need none"

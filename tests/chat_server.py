@@ -32,7 +32,7 @@ class Plan:
     always: tuple[int, dict[str, str], str] | None = None
     """Status, headers and body that answer everything."""
     script: list[Any] = field(default_factory=list)
-    """What the next requests are answered with: a text, a fault's name, or (status, headers, body)."""
+    """What the next requests are answered with, at once: a text, a fault's name, or (status, headers, body)."""
 
 
 class ChatServer:
@@ -49,6 +49,8 @@ class ChatServer:
         self.times: list[float] = []
         self.counts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
+        self.outcomes: list[tuple[Body, bool]] = []
+        """The bodies that got a completion, and whether it was one without a text."""
         self.refusals = self.in_flight = self.most_in_flight = self.answered = 0
         self.changed = threading.Condition()
 
@@ -60,6 +62,11 @@ class ChatServer:
         """Whether that many requests have come within the time."""
         with self.changed:
             return self.changed.wait_for(lambda: self.total >= requests, seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Let that much time go by, while the server goes on."""
+        with self.changed:
+            self.changed.wait_for(lambda: False, seconds)
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
@@ -108,20 +115,24 @@ class ChatServer:
 
     async def _answer(self, request: web.Request, body: Body, key: str) -> web.StreamResponse:
         plan = self.plan
-        if plan.delay:
-            await asyncio.sleep(plan.delay)
         if name := refused(body, plan.refused):
             self.refusals += 1
             return _error(400, f"Unsupported parameter: '{name}' is not supported with this model.", param=name)
-        said = plan.script.pop(0) if plan.script else plan.always
+        said = plan.script.pop(0) if plan.script else None
+        if said is None:
+            said = plan.always
+            await asyncio.sleep(plan.delay)
         if isinstance(said, tuple):
             status, headers, text = said
             return web.Response(status=status, headers=headers, text=text, content_type="application/json")
         fault = said if said in FAULTS else None if said is not None else self._fault(key)
         if fault is not None:
             self.faults[fault] += 1
+            if fault == "length":
+                self.outcomes.append((body, True))
             return await FAULTS[fault](request, body)
         self.answered += 1
+        self.outcomes.append((body, False))
         return completion(await reply(body) if said is None else said)
 
     def _fault(self, key: str) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from typing import Any
 
 PROACT = [sys.executable, "-c", "from proact.cli import main; main()"]
 WAIT = 60.0
+PROGRESS = re.compile(r"\w+: +\d+%\|")
 
 
 class Command:
@@ -20,10 +23,11 @@ class Command:
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "PROACT_"))}
+        self.largest_file: int | None = None
         self.environment = {**kept, "PROACT_CACHE_DIR": str(folder / "cache"), **environment}
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*PROACT, *map(str, arguments)],
             cwd=self.folder,
             env=self.environment,
@@ -32,6 +36,9 @@ class Command:
             stderr=subprocess.PIPE,
             text=True,
         )
+        if self.largest_file is not None:
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (self.largest_file, self.largest_file))
+        return process
 
     def run(self, *arguments: object) -> Ended:
         return Ended(self.start(*arguments))
@@ -62,8 +69,7 @@ class Ended:
     @property
     def complaint(self) -> str:
         """The one line that says what went wrong; a second one, or a traceback, fails the test."""
-        notes = [line for line in self.stderr.splitlines() if line.strip() and "job/s]" not in line]
-        notes = [line for line in notes if "?job/s" not in line and "s/job]" not in line]
+        notes = [line for line in self.stderr.splitlines() if line.strip() and not PROGRESS.match(line)]
         assert len(notes) == 1, self.stderr
         assert notes[0].startswith("proact: "), self.stderr
         return notes[0]

@@ -1,0 +1,85 @@
+"""Ctrl-C once lets what is in flight finish, twice ends at once; either way the next run goes on from there."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chat_server import ChatServer, Plan
+from command import Command, Ended, rows, sorted_bytes
+
+IN_FLIGHT = 4
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with ChatServer() as running:
+        yield running
+
+
+def generate(server: ChatServer, out: str) -> list[object]:
+    made = ["generate", "--mode", "synthetic", "--domain", "planning", "--n-states", 10, "--concurrency", IN_FLIGHT]
+    return [*made, "--model", "openai:m", "--base-url", server.url, "--out", out]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_once_finishes_what_is_in_flight(tmp_path: Path, server: ChatServer, number: signal.Signals) -> None:
+    command = Command(tmp_path)
+    server.plan = Plan(delay=0.1)
+    process = command.start(*generate(server, "t.jsonl"), "--json")
+    assert server.wait_for(10)
+    process.send_signal(number)
+    ended = Ended(process)
+    assert ended.code == 130, ended.stderr
+    assert "Traceback" not in ended.stderr
+    done = ended.summary["done"]
+    assert 0 < done < ended.summary["planned"]
+    assert len(rows(tmp_path / "t.jsonl")) == done
+    asked = server.total
+    assert ended.summary["calls"] == asked
+
+    server.plan = Plan()
+    summary = command.ok(*generate(server, "t.jsonl"))
+    assert (summary["skipped"], summary["cached"]) == (done, 0)
+    assert server.total == asked + summary["calls"]
+    assert server.total == len(server.counts)
+    Command(tmp_path, PROACT_CACHE_DIR=str(tmp_path / "other")).ok(*generate(server, "calm.jsonl"))
+    assert sorted_bytes(tmp_path / "t.jsonl") == sorted_bytes(tmp_path / "calm.jsonl")
+
+
+def test_twice_ends_at_once(tmp_path: Path, server: ChatServer) -> None:
+    command = Command(tmp_path)
+    command.ok(*generate(server, "t.jsonl"), "--branches", 0)
+    before = sorted_bytes(tmp_path / "t.jsonl")
+    server.plan = Plan(faults={"silent": 1.0})
+    server.reset()
+    process = command.start(*generate(server, "t.jsonl"))
+    assert server.wait_for(IN_FLIGHT)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    assert process.poll() is None
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    ended = Ended(process)
+    assert time.monotonic() - started < 5
+    assert ended.code == 130
+    assert "Traceback" not in ended.stderr
+    assert "never retrieved" not in ended.stderr
+    assert sorted_bytes(tmp_path / "t.jsonl") == before
+    assert not (tmp_path / "t.failures.jsonl").exists()
+    server.plan = Plan()
+    command.ok(*generate(server, "t.jsonl"))
+
+
+def test_before_the_work_begins(tmp_path: Path) -> None:
+    command = Command(tmp_path)
+    many = ["generate", "--mode", "synthetic", "--domain", "planning", "--n-states", 40_000, "--out", "t.jsonl"]
+    process = command.start(*many)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    ended = Ended(process)
+    assert ended.code == 130
+    assert "Traceback" not in ended.stderr

@@ -86,14 +86,27 @@ def decode_object(line: Line, path: Path) -> dict[str, Any]:
 
 def writable(path: Path) -> Path:
     """The path, after its folder was made. Raises UsageError for data/external and for what is not a plain file."""
-    for whole in (Path(os.path.abspath(path)), path.resolve()):
+    for whole in (Path(os.path.abspath(path)), _target(path)):
         if ("data", "external") in pairwise(whole.parts):
             raise UsageError(f"{path}: data/external holds raw data sets and is never written; choose another file")
     with _disk(path):
         if path.exists() and not path.is_file():
             raise UsageError(f"{path}: is not a plain file")
-        path.resolve().parent.mkdir(parents=True, exist_ok=True)
+        _target(path).parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _target(path: Path) -> Path:
+    # Unlike Path.resolve it takes a loop of symlinks, which opening the file then names.
+    return Path(os.path.realpath(path))
+
+
+def apart(*paths: Path) -> None:
+    """Raises UsageError when two of these are one file, so that no output takes the place of an input."""
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if (other := seen.setdefault(os.path.realpath(path), path)) is not path:
+            raise UsageError(f"{path} and {other} are the same file; choose another for one of them")
 
 
 class Appender:
@@ -147,7 +160,7 @@ class Appender:
 def replace(path: Path) -> Iterator[BinaryIO]:
     """A new content for a file, which appears whole when the block ends well and not at all otherwise."""
     # Through a symlink: its target is replaced, not the link.
-    path = writable(path).resolve()
+    path = _target(writable(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     held = os.open(path, os.O_RDONLY) if path.exists() else None
     try:

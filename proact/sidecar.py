@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from proact import jsonl
+from proact.errors import InputError
 from proact.records import Failure
 
 
@@ -61,7 +62,10 @@ def read_meta(out: Path) -> dict[str, Any]:
     path = meta_path(out)
     if not path.exists():
         return {}
-    return jsonl.decode_object(jsonl.Line(1, 0, path.read_bytes()), path)
+    meta = jsonl.decode_object(jsonl.Line(1, 0, path.read_bytes()), path)
+    if not isinstance(meta.get("specs", {}), dict):
+        raise InputError(path, "expected an object", field="specs")
+    return meta
 
 
 def write_meta(out: Path, meta: dict[str, Any]) -> None:

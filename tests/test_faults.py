@@ -15,6 +15,7 @@ from command import Command, Ended, rows, sorted_bytes
 
 SINGLE: tuple[object, ...] = ()
 MULTI = ("--multi-turn", "--branch-turns", "--max-turns", 3)
+STANDS_IN = ("generate", "--mode", "synthetic", "--domain", "planning", "--n-states", 3, "--out", "t.jsonl")
 IN_FLIGHT = 4
 FORMS = pytest.mark.parametrize("form", [SINGLE, MULTI], ids=["single", "multi-turn"])
 
@@ -129,29 +130,23 @@ def test_a_fault_and_a_kill_together_end_in_the_same_output(tmp_path: Path, serv
 
 
 @pytest.mark.parametrize(("form", "cut"), [(SINGLE, 1), (SINGLE, 30), (MULTI, 1), (MULTI, 2000)])
-def test_a_torn_end_is_cut_and_made_again(
-    tmp_path: Path, server: ChatServer, form: tuple[object, ...], cut: int
-) -> None:
-    arguments = generate(server, *form, states=3)
-    command = Command(tmp_path)
-    command.ok(*arguments)
-    out = tmp_path / "t.jsonl"
-    expected, asked = sorted_bytes(out), server.total
+def test_a_torn_end_is_cut_and_made_again(tmp_path: Path, form: tuple[object, ...], cut: int) -> None:
+    command, out = Command(tmp_path), tmp_path / "t.jsonl"
+    command.ok(*STANDS_IN, *form)
+    expected = sorted_bytes(out)
     out.write_bytes(out.read_bytes()[:-cut])
-    assert command.ok(*arguments)["done"] == 1
+    summary = command.ok(*STANDS_IN, *form)
+    assert (summary["done"], summary["calls"]) == (1, 0)
     assert sorted_bytes(out) == expected
-    assert server.total == asked
 
 
-def test_an_unterminated_conversation_is_cut_and_made_again(tmp_path: Path, server: ChatServer) -> None:
-    arguments = generate(server, *MULTI, states=3)
-    command = Command(tmp_path)
-    command.ok(*arguments)
-    out = tmp_path / "t.jsonl"
+def test_an_unterminated_conversation_is_cut_and_made_again(tmp_path: Path) -> None:
+    command, out = Command(tmp_path), tmp_path / "t.jsonl"
+    command.ok(*STANDS_IN, *MULTI)
     expected, lines = sorted_bytes(out), out.read_bytes().splitlines(keepends=True)
     long = next(place for place, line in enumerate(lines) if b'"terminal":false' in line)
-    out.write_bytes(b"".join([*lines[:long], lines[long]]))
-    summary = command.ok(*arguments)
+    out.write_bytes(b"".join(lines[: long + 1]))
+    summary = command.ok(*STANDS_IN, *MULTI)
     assert summary["done"] == summary["planned"] - summary["skipped"] > 0
     assert sorted_bytes(out) == expected
 

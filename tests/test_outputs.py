@@ -80,6 +80,45 @@ def test_where_nothing_may_be_written(tmp_path: Path, out: str) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_no_output_takes_the_place_of_an_input(tmp_path: Path) -> None:
+    command, out = Command(tmp_path), tmp_path / "t.jsonl"
+    command.ok(*STANDS_IN, "--n-states", 1)
+    before = out.read_bytes()
+    (tmp_path / "link.jsonl").symlink_to("t.jsonl")
+    for rewards, pairs in (("t.jsonl", "p.jsonl"), ("r.jsonl", "link.jsonl"), ("r.jsonl", "./r.jsonl")):
+        ended = command.run("reward", "--trajectories", "t.jsonl", "--rewards", rewards, "--out", pairs)
+        assert ended.code == 2
+        assert "are the same file" in ended.complaint
+    ended = command.run("convert", "mbpp", "t.jsonl", "--out", "t.jsonl")
+    assert ended.code == 2
+    assert out.read_bytes() == before
+    assert not (tmp_path / "r.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "option", [("--price", "nan/1"), ("--price", "-1/1"), ("--timeout", "inf"), ("--temperature", "inf")]
+)
+def test_a_number_that_is_none_is_refused(tmp_path: Path, option: tuple[str, str]) -> None:
+    ended = Command(tmp_path).run(*STANDS_IN, "--n-states", 1, *option)
+    assert ended.code == 2
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "t.jsonl").exists()
+
+
+def test_another_input_under_the_same_id_is_refused(tmp_path: Path) -> None:
+    command, states = Command(tmp_path), tmp_path / "states.jsonl"
+    state = '{"id": "a", "domain": "planning", "query": "Plan a lunch.", "task_uncertainty": 0.5}\n'
+    states.write_text(state)
+    arguments = ("generate", "--dataset", "states.jsonl", "--model", "synthetic:", "--out", "t.jsonl")
+    command.ok(*arguments)
+    states.write_text(state.replace("lunch", "dinner"))
+    ended = command.run(*arguments)
+    assert ended.code == 2
+    assert "the input row is another one" in ended.complaint
+    assert command.ok(*arguments, "--overwrite")["done"] == 3
+    assert b"lunch" not in (tmp_path / "t.jsonl").read_bytes()
+
+
 def test_a_second_process_on_the_same_output_is_refused(tmp_path: Path) -> None:
     command = Command(tmp_path)
     with ChatServer(Plan(delay=0.4)) as server:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from proact import console
+from proact import console, jsonl
 from proact.datasets import mbpp
 from proact.errors import UsageError
 from proact.records import State
@@ -20,6 +20,7 @@ def convert(form: str, source: Path, out: Path) -> dict[str, Any]:
     """Write the states of a data set; returns how many there were. Raises UsageError for an unknown format."""
     if form not in FORMATS:
         raise UsageError(f"unknown data set {form!r}; there is: {', '.join(FORMATS)}")
+    jsonl.apart(source, out)
     splits: Counter[str] = Counter()
 
     def counted() -> Iterator[State]:

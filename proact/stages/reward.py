@@ -74,6 +74,8 @@ class RewardRun:
         started = time.monotonic()
         settings = self.settings
         rewards_path, pairs_path = Path(settings.rewards), Path(settings.out)
+        inputs = [Path(settings.trajectories), *([Path(settings.verdicts)] if settings.verdicts else [])]
+        jsonl.apart(*inputs, rewards_path, pairs_path)
         rows = Sorted(Path(settings.trajectories), settings.domain)
         self.progress = console.Progress("reward", len(rows))
         try:

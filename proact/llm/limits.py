@@ -9,6 +9,7 @@ import time
 import msgspec
 
 from proact.errors import BudgetReached, ModelError, ReplyError, Taken, TransientError
+from proact.keys import digest64
 from proact.llm.base import ChatModel, Completion, Request
 
 LONGEST_PAUSE = 600.0
@@ -27,14 +28,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 class Gate:
     """What all calls to one endpoint share: places in flight, and the moment before which nobody asks again."""
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, endpoint: str, concurrency: int) -> None:
         self.places = asyncio.Semaphore(concurrency)
         self.open_at = 0.0
+        self.jitter = random.Random(digest64(endpoint))
 
     async def passed(self) -> None:
         while (wait := self.open_at - time.monotonic()) > 0:
             # Without jitter every waiting call would arrive in the same instant.
-            await asyncio.sleep(wait + random.random() * min(1.0, 0.25 * wait))
+            await asyncio.sleep(wait + self.jitter.random() * min(1.0, 0.25 * wait))
 
     def shut(self, seconds: float) -> None:
         self.open_at = max(self.open_at, time.monotonic() + seconds)
@@ -49,7 +51,7 @@ class Limits:
         self._gates: dict[str, Gate] = {}
 
     def gate(self, endpoint: str) -> Gate:
-        return self._gates.setdefault(endpoint, Gate(self.policy.concurrency))
+        return self._gates.setdefault(endpoint, Gate(endpoint, self.policy.concurrency))
 
     def charge(self, prompt_tokens: int, completion_tokens: int) -> float | None:
         """The price of a reply, None when no price is known."""
@@ -93,7 +95,9 @@ class Limited:
             except TransientError as error:
                 if taken.attempts >= policy.attempts:
                     raise ModelError(f"{error} (gave up after {taken.attempts} attempts)") from error
-                await self._back_off(error, policy.base_delay * 2 ** (taken.attempts - 1) * (0.5 + random.random()))
+                await self._back_off(
+                    error, policy.base_delay * 2 ** (taken.attempts - 1) * (0.5 + self._gate.jitter.random())
+                )
                 continue
             if (cost := self._limits.charge(completion.prompt_tokens, completion.completion_tokens)) is not None:
                 taken.cost = (taken.cost or 0.0) + cost

@@ -106,7 +106,7 @@ def apart(*paths: Path) -> None:
     seen: dict[str, Path] = {}
     for path in paths:
         if (other := seen.setdefault(os.path.realpath(path), path)) is not path:
-            raise UsageError(f"{path} and {other} are the same file; choose another for one of them")
+            raise UsageError(f"{other} and {path} must be different files")
 
 
 class Appender:

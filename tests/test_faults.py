@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from chat_server import QUARTER, ChatServer, Plan
-from command import Command, Ended, rows, sorted_bytes
+from command import Command, rows, sorted_bytes
+from command import ended as finish
 
 SINGLE: tuple[object, ...] = ()
 MULTI = ("--multi-turn", "--branch-turns", "--max-turns", 3)
@@ -103,7 +104,7 @@ def test_killed_at_ten_moments_the_output_is_the_same(
         assert server.wait_for(moment + 1), process.communicate(timeout=1)
         server.pause(chance.random() * 0.03)
         process.kill()
-        assert Ended(process).code == -signal.SIGKILL
+        assert finish(process).code == -signal.SIGKILL
         assert server.total - len(server.counts) <= IN_FLIGHT * kills
     summary = command.ok(*arguments)
     assert summary["missing"] == 0
@@ -121,7 +122,7 @@ def test_a_fault_and_a_kill_together_end_in_the_same_output(tmp_path: Path, serv
         process = command.start(*arguments)
         assert server.wait_for(moment)
         process.kill()
-        Ended(process)
+        finish(process)
     ended = command.run(*arguments)
     assert ended.code in (0, 3)
     server.plan = Plan()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from chat_server import ChatServer, Plan
-from command import Command, Ended, rows, sorted_bytes
+from command import Command, rows, sorted_bytes
+from command import ended as finish
 
 IN_FLIGHT = 4
 
@@ -32,7 +33,7 @@ def test_once_finishes_what_is_in_flight(tmp_path: Path, server: ChatServer, num
     process = command.start(*generate(server, "t.jsonl"), "--json")
     assert server.wait_for(10)
     process.send_signal(number)
-    ended = Ended(process)
+    ended = finish(process)
     assert ended.code == 130, ended.stderr
     assert "Traceback" not in ended.stderr
     done = ended.summary["done"]
@@ -63,7 +64,7 @@ def test_twice_ends_at_once(tmp_path: Path, server: ChatServer) -> None:
     assert process.poll() is None
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
-    ended = Ended(process)
+    ended = finish(process)
     assert time.monotonic() - started < 5
     assert ended.code == 130
     assert "Traceback" not in ended.stderr
@@ -80,6 +81,6 @@ def test_before_the_work_begins(tmp_path: Path) -> None:
     process = command.start(*many)
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
-    ended = Ended(process)
+    ended = finish(process)
     assert ended.code == 130
     assert "Traceback" not in ended.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -106,7 +105,7 @@ def test_replace_leaves_the_old_file_when_the_block_fails(tmp_path: Path) -> Non
         new.write(b"new")
         assert file.read_bytes() == b"old"
     assert file.read_bytes() == b"new"
-    assert os.listdir(tmp_path) == ["out.jsonl"]
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_raw_data_is_never_written(tmp_path: Path) -> None:
@@ -170,4 +169,4 @@ def test_a_locked_file_is_refused_by_both_writers(tmp_path: Path) -> None:
         pass
     first.close()
     assert file.read_bytes() == b"kept\n"
-    assert os.listdir(tmp_path) == ["out.jsonl"]
+    assert not list(tmp_path.glob(".*"))

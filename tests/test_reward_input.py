@@ -85,8 +85,8 @@ BROKEN = '{"id": "g/x", "group": "g"'
         ([ASKED], ["--component", "tone=1"], "no component or judge called 'tone'"),
         ([ASKED], ["--component", "tone"], "--component tone: expected NAME=WEIGHT"),
         ([ASKED], ["--component", "tone=nan"], "--component tone=nan: expected NAME=WEIGHT"),
-        ([ASKED], ["--out", "rewards.jsonl"], "must be three different files"),
-        ([ASKED], ["--out", "./t.jsonl"], "must be three different files"),
+        ([ASKED], ["--out", "rewards.jsonl"], "must be different files"),
+        ([ASKED], ["--out", "./t.jsonl"], "must be different files"),
         ([ASKED], ["--rewards", "data/external/r.jsonl"], "data/external holds raw data sets"),
     ],
 )

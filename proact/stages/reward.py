@@ -15,7 +15,7 @@ import msgspec
 
 from proact import console, jsonl, sidecar
 from proact.cache import cache_dir
-from proact.errors import JobError, UsageError
+from proact.errors import JobError
 from proact.executor import Task
 from proact.records import Failure, PreferencePair, Reward, Trajectory
 from proact.registry import load_plugin
@@ -56,9 +56,8 @@ class RewardRun:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        files = [Path(name).absolute() for name in (settings.trajectories, settings.rewards, settings.out)]
-        if len(set(files)) < len(files):
-            raise UsageError("--trajectories, --rewards and --out must be three different files")
+        names = (settings.trajectories, settings.verdicts, settings.rewards, settings.out)
+        jsonl.apart(*(Path(name) for name in names if name))
         for plugin in settings.plugins:
             load_plugin(Path(plugin))
         self.verdicts = Verdicts(Path(settings.verdicts) if settings.verdicts else None)
@@ -74,8 +73,6 @@ class RewardRun:
         started = time.monotonic()
         settings = self.settings
         rewards_path, pairs_path = Path(settings.rewards), Path(settings.out)
-        inputs = [Path(settings.trajectories), *([Path(settings.verdicts)] if settings.verdicts else [])]
-        jsonl.apart(*inputs, rewards_path, pairs_path)
         rows = Sorted(Path(settings.trajectories), settings.domain)
         self.progress = console.Progress("reward", len(rows))
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +69,9 @@ def test_a_quarter_of_faults_loses_nothing(tmp_path: Path, server: ChatServer, f
     assert {line["error"] for line in rows(tmp_path / "t.failures.jsonl")} <= {"ModelError", "ReplyError"}
 
     server.plan = Plan()
-    known = answered(asked, tmp_path, failed, server, arguments)
+    assert 0 < logged(tmp_path, "completion IS NULL") <= len(failed)
+    known = logged(tmp_path)
+    server.reset()
     summary = command.ok(*arguments)
     assert summary["done"] == len(failed)
     assert server.total == len(asked) - known
@@ -76,17 +79,14 @@ def test_a_quarter_of_faults_loses_nothing(tmp_path: Path, server: ChatServer, f
     assert not (tmp_path / "t.failures.jsonl").exists()
 
 
-def answered(asked: Counter[str], folder: Path, failed: set[str], server: ChatServer, arguments: list[object]) -> int:
-    """How many of the requests of a calm run the call log already holds a reply for; resets the server's counts."""
-    import sqlite3
-
+def logged(folder: Path, which: str = "completion IS NOT NULL") -> int:
+    """How many requests stand in the call log."""
     database = sqlite3.connect(folder / "cache/calls.db")
-    (known,) = database.execute("SELECT count(completion) FROM calls").fetchone()
-    (unanswered,) = database.execute("SELECT count(*) FROM calls WHERE completion IS NULL").fetchone()
-    database.close()
-    assert 0 < unanswered <= len(failed)
-    server.reset()
-    return int(known)
+    try:
+        (count,) = database.execute(f"SELECT count(*) FROM calls WHERE {which}").fetchone()
+    finally:
+        database.close()
+    return int(count)
 
 
 @FORMS
@@ -106,6 +106,7 @@ def test_killed_at_ten_moments_the_output_is_the_same(
         process.kill()
         assert finish(process).code == -signal.SIGKILL
         assert server.total - len(server.counts) <= IN_FLIGHT * kills
+        assert len(server.counts) - logged(tmp_path) <= IN_FLIGHT
     summary = command.ok(*arguments)
     assert summary["missing"] == 0
     assert sorted_bytes(tmp_path / "t.jsonl") == expected

@@ -277,6 +277,18 @@ def doctor(
     _finish(stage.doctor(model, Options(base_url=base_url, timeout=timeout), call=call), stage.show, json)
 
 
+@app.command()
+def audit(
+    what: Annotated[str, typer.Argument(metavar="sandbox", help="What to audit.")] = "sandbox",
+    isolation: Isolation = "auto",
+    json: Json = False,
+) -> None:
+    """Run the exploits that ship with proact against this machine's sandbox."""
+    from proact.stages import audit as stage
+
+    _finish(stage.audit(what, isolation), stage.show, json)
+
+
 @models_app.command()
 def fetch() -> None:
     """Bring the weights of local:smollm2 into the cache, once."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +112,6 @@ def test_two_specs_of_one_judge_are_refused(cli: Cli) -> None:
     assert (ran.code, "v.jsonl holds verdicts of ruler under 2 specs" in ran.err) == (2, True)
 
 
-@pytest.mark.xfail(not find_spec("proact.sandbox.cache"), reason="this sandbox keeps no results", strict=True)
 def test_other_weights_run_no_program_again(cli: Cli) -> None:
     # A program whose thirty tests pass or fail by chance gives the same results only when it is not run again.
     dice = "```python\nimport random\n\ndef twice(n):\n    return random.SystemRandom().random()\n```"

@@ -22,7 +22,7 @@ from proact.prompts import load
 from proact.records import Action, Persona, State, Trajectory
 from proact.registry import load_plugin
 from proact.rollout import Choice, Dialogue, Player, Rollout, Rules, Turn, total
-from proact.sandbox import Sandbox
+from proact.sandbox import Isolation, Sandbox
 from proact.stage import Job, Paid, Summary, run_paid
 from proact.users import open_user
 from proact.users.personas import chosen, personas
@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()
     options: Options = Options()
     seed: int = 0
-    isolation: str = "auto"
+    isolation: Isolation = "auto"
     overwrite: bool = False
     max_failures: int | None = None
     plugins: list[str] = []

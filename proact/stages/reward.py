@@ -24,7 +24,7 @@ from proact.rewards.pairs import Mode, Pairs, Row, kept
 from proact.rewards.score import reward, scored
 from proact.rewards.specs import Spec
 from proact.rewards.trajectories import Sorted
-from proact.sandbox import Sandbox
+from proact.sandbox import Isolation, Sandbox
 
 ACTIONS = ("Clarify", "Execute")
 
@@ -41,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pairs: Mode = "weighted"
     thin: bool = True
     seed: int = 0
-    isolation: str = "auto"
+    isolation: Isolation = "auto"
     plugins: list[str] = []
 
 

@@ -1,0 +1,70 @@
+"""Results by the content of what was run, in one SQLite file; infra never enters it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sqlite3
+import threading
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from proact.sandbox.program import Program, Result
+
+RUNNER_VERSION = "1"
+TABLE = "CREATE TABLE IF NOT EXISTS results (key BLOB PRIMARY KEY, result BLOB NOT NULL) WITHOUT ROWID"
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Result)
+
+
+def default_path() -> Path:
+    """Where results are kept unless told otherwise."""
+    folder = os.environ.get("PROACT_CACHE_DIR") or platformdirs.user_cache_dir("proact")
+    return Path(folder) / "sandbox.db"
+
+
+def key(program: Program, isolation: str) -> bytes:
+    """What a result depends on. The tier follows from tests, setup and runner version, so they stand for it."""
+    code = (program.code or "").replace("\r\n", "\n")
+    parts = (RUNNER_VERSION, platform.python_version(), isolation, program.limits, program.tests, program.setup, code)
+    text = _encoder.encode([part if not isinstance(part, str) else _sound(part) for part in parts[:4]])
+    text += _encoder.encode([[_sound(test) for test in program.tests], _sound(program.setup), _sound(code)])
+    return hashlib.blake2b(text, digest_size=20).digest()
+
+
+def _sound(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+class Cache:
+    """A store of results that many threads and processes may share."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._store = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+        self._store.execute("PRAGMA journal_mode=WAL")
+        self._store.execute("PRAGMA synchronous=NORMAL")
+        self._store.execute(TABLE)
+
+    def get(self, name: bytes) -> Result | None:
+        """A stored result, without the id of the program that made it."""
+        with self._lock:
+            row = self._store.execute("SELECT result FROM results WHERE key = ?", (name,)).fetchone()
+        return None if row is None else _decoder.decode(row[0])
+
+    def put(self, name: bytes, result: Result) -> None:
+        """Keep a result."""
+        with self._lock:
+            self._store.execute(
+                "INSERT OR REPLACE INTO results VALUES (?, ?)",
+                (name, _encoder.encode(msgspec.structs.replace(result, id=""))),
+            )
+
+    def close(self) -> None:
+        """Write out what SQLite still holds."""
+        with self._lock:
+            self._store.close()

@@ -47,12 +47,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The empty working folder of a test."""
-    work = tmp_path / "work"
+def folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The empty working folder of a test, beside its cache and apart from its tmp_path."""
+    place = tmp_path_factory.mktemp("test")
+    work = place / "work"
     work.mkdir()
     monkeypatch.chdir(work)
-    monkeypatch.setenv("PROACT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("PROACT_CACHE_DIR", str(place / "cache"))
     for name in [name for name in os.environ if name.startswith("OPENAI_")]:
         monkeypatch.delenv(name)
     return work

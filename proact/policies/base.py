@@ -13,7 +13,7 @@ from proact.registry import Registry
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """A moment at which a policy is asked. What an assistant may not see, a fair policy does not use."""
+    """A moment at which a policy is asked. A rule is shown only the visible part of the state."""
 
     state: State
     persona: Persona
@@ -36,13 +36,14 @@ Rule = Callable[[State, Persona, list[Message]], float | bool | Awaitable[float 
 
 
 class RulePolicy:
-    """A function of the state, the persona and the dialogue as a policy."""
+    """A function of the visible part of the state, the persona and the dialogue as a policy."""
 
     def __init__(self, name: str, rule: Rule) -> None:
         self.name, self._rule = name, rule
 
     async def p_clarify(self, decision: Decision) -> tuple[float, Usage]:
-        value = self._rule(decision.state, decision.persona, decision.messages)
+        seen = State(**decision.state.visible())
+        value = self._rule(seen, decision.persona, decision.messages)
         return float(await value if inspect.isawaitable(value) else value), Usage()
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support import Cli, Server, Zygote, run
+
+from proact.sandbox import Sandbox
 
 SKIPPED: list[str] = []
 
@@ -89,3 +93,39 @@ def server() -> Iterator[Server]:
     """An OpenAI-compatible server on this machine that answers every request with `server.answer(body)`."""
     with Server() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """One sandbox for all tests that only run programs."""
+    with Sandbox(2) as opened:
+        yield opened
+
+
+@pytest.fixture
+def own_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for temporary files that only this test uses, and that anybody may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="own-"))
+    folder.chmod(0o777)
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def processes(own_folder: Path) -> Callable[[], list[str]]:
+    """A function that lists the sandbox processes which work below the test's own folder."""
+    return lambda: _processes(own_folder)
+
+
+def _processes(folder: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if b"start.py" in text and f"{folder}/".encode() in text:
+            found.append(process.name)
+    return found

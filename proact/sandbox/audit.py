@@ -13,7 +13,7 @@ from proact.sandbox.program import Limits, Program, Status
 from proact.sandbox.sandbox import Sandbox
 
 FOLDER = Path(__file__).with_name("exploits")
-LIMITS = Limits(cpu_seconds=2.0, memory_mb=512)
+LIMITS = Limits(cpu_seconds=1.0, memory_mb=512)
 
 
 class Exploit(msgspec.Struct, frozen=True, kw_only=True):

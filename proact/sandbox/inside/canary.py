@@ -36,6 +36,12 @@ class Mixed:
     tests: list[str] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
     must_fail: list[str] = field(default_factory=list)
+    copies: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    def betrayed(self, passed: dict[str, bool]) -> bool:
+        """Whether something passed that must fail."""
+        spoiled = [token for again, copies in self.copies if passed[again] for token in copies]
+        return any(passed[token] for token in (*self.must_fail, *spoiled))
 
     def add(self, kind: str, source: str, kept: list[str]) -> None:
         """Append one step."""
@@ -58,10 +64,15 @@ def mixed(plan: Plan) -> Mixed:
                 made.add(kind, name, made.must_fail)
         if step is not None:
             made.add(step.kind, step.source, made.tests if step.is_test else made.silent)
-    for definition, kind, name in spoiled(plan, randomly):
-        if kind != "run":
-            made.add("run", definition, made.silent)
-        made.add(kind, name, made.must_fail)
+    for (_, kind, name), copies in spoiled(plan, randomly):
+        again: list[str] = []
+        made.add(kind, name, again)
+        fallen: list[str] = []
+        for definition, copied_kind, copied in copies:
+            if definition:
+                made.add("run", definition, made.silent)
+            made.add(copied_kind, copied, fallen)
+        made.copies.append((again[0], fallen))
     return made
 
 

@@ -100,7 +100,7 @@ class Candidate:
         return {"h": self._numbers[id(value)]}
 
 
-def serve(fd: int, candidate: Candidate) -> None:
+def serve(fd: int, candidate: Candidate, max_reply: int) -> None:
     """Answer the judge until it hangs up; never returns to the zygote's code. `candidate` is an unused one."""
     frames = Frames(fd)
     while True:
@@ -117,6 +117,8 @@ def serve(fd: int, candidate: Candidate) -> None:
         reply["id"] = request["id"]
         try:
             payload = json.dumps(reply).encode()
+            if len(payload) > max_reply:
+                raise ValueError("the value is longer than the limit for output")
         except (MemoryError, ValueError, RecursionError) as error:
             payload = json.dumps({"id": request["id"], "x": described(error)}).encode()
         frames.write(payload)

@@ -23,23 +23,31 @@ OPPOSITES = {
 }
 COMPARES_LAST = ("assertEqual", "assertListEqual", "assertTupleEqual", "assertDictEqual")
 Made = tuple[str, str, str]
+MOST = 4
 
 
-def spoiled(plan: Plan, randomly: secrets.SystemRandom) -> Iterator[Made]:
-    """Must-fail steps as (definition, kind, source or name); a test of an unknown shape has none."""
+def spoiled(plan: Plan, randomly: secrets.SystemRandom) -> Iterator[tuple[Made, list[Made]]]:
+    """For some tests: the test once more, and spoiled copies that must fail if it passes again.
+
+    A test that does not pass twice depends on what ran before it, and says nothing about its copies.
+    """
     defined = ast.parse(plan.steps[0].source).body if plan.steps and plan.steps[0].kind == "run" else []
     holders = {node.name: node for node in defined if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    for step in (step for step in plan.steps if step.is_test):
+    tests = [at for at, step in enumerate(plan.steps) if step.is_test]
+    for at in randomly.sample(tests, min(len(tests), MOST)):
+        step = plan.steps[at]
         if step.kind == "run":
-            for body in _spoil(ast.parse(step.source).body, randomly):
-                yield "", "run", _text(body)
+            before = "\n".join(earlier.source for earlier in plan.steps[:at])
+            copies = [_text(body) for body in _spoil(ast.parse(step.source).body, randomly)]
+            again: Made = ("", "run", f"{before}\n{step.source}")
+            yield again, [("", "run", f"{before}\n{copied}") for copied in copies]
             continue
         holder_name, _, method = step.source.rpartition(".")
         holder = holders.get(holder_name or step.source)
         if isinstance(holder, ast.FunctionDef):
-            yield from _functions(holder, randomly)
+            yield ("", step.kind, step.source), list(_functions(holder, randomly))
         elif isinstance(holder, ast.ClassDef):
-            yield from _methods(holder, method, randomly)
+            yield ("", step.kind, step.source), list(_methods(holder, method, randomly))
 
 
 def _functions(function: ast.FunctionDef, randomly: secrets.SystemRandom) -> Iterator[Made]:

@@ -60,7 +60,7 @@ class Worker:
         self.link.write(payload)
 
     def destroy(self) -> tuple[int, int]:
-        """Kill both processes, remove their folder, and say how zygote and judge ended: exit codes, or signals below 0."""
+        """Kill both processes, remove their folder; says how zygote and judge ended: exit codes, signals negative."""
         self.socket.close()
         for pid in (self.zygote, self.judge):
             os.kill(pid, signal.SIGKILL)

@@ -119,7 +119,7 @@ def _in_process(line: Line, plan: Plan, suspicions: Json) -> Outcome:
         return Outcome("fail", [False] * plan.count, plan.tier, first)
     if changed:
         return Outcome("tampered", [False] * plan.count, plan.tier, f"changed {', '.join(map(str, changed))[:200]}")
-    if all(results) and any(passed[token] for token in made.must_fail):
+    if all(results) and made.betrayed(passed):
         return Outcome("tampered", [False] * plan.count, plan.tier, "a test that must fail passed")
     if not all(results):
         return Outcome("fail", results, plan.tier, first)

@@ -79,7 +79,7 @@ class Zygote:
             if self._filter is not None:
                 self._filter.install(os.getpid())
             gc.enable()
-            child.serve(CHILD_FD, self._candidate)
+            child.serve(CHILD_FD, self._candidate, order["output"] * jail.MEGABYTE)
         finally:
             os._exit(70)
 

@@ -62,8 +62,9 @@ def _serve(end: socket.socket) -> None:
             connection, _ = end.accept()
         except OSError:
             return
-        connection.sendall(b"HELLO")
-        connection.close()
+        # Whoever connected may be gone again.
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HELLO")
 
 
 @pytest.mark.usefixtures("nothing_left")

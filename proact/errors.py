@@ -13,6 +13,7 @@ ProactError
     │   ├── TransientError  the same request may go through later
     │   └── ReplyError      a reply came, in another shape than was asked for
     ├── SandboxError        the sandbox, not the candidate, failed
+    ├── Unjudgeable         a subject is not what its judge needs
     └── MissingVerdict      a judge's score is asked for and not in the verdicts
 """
 
@@ -106,3 +107,7 @@ class MissingVerdict(JobError):
 
 class SandboxError(JobError):
     """The sandbox failed to run a program, which says nothing about the program."""
+
+
+class Unjudgeable(JobError):
+    """A subject is not what its judge needs, so that nobody can be asked about it."""

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from proact.errors import UsageError
+from proact.errors import InputError, UsageError
 
 SEEDS = "data/seeds/tasks.jsonl"
 TRAJECTORIES = Path("data/logs/trajectories.jsonl")
 REWARDS = Path("data/logs/rewards.jsonl")
+VERDICTS = Path("data/logs/verdicts.jsonl")
 PAIRS = Path("data/dpo/pairs.jsonl")
 
 Json = Annotated[bool, Option("--json", help="Print the summary as JSON on stdout.")]
@@ -31,6 +32,26 @@ def named_model(model: str | None, mode: str) -> str:
     raise UsageError(
         "--mode dataset needs a --model: openai:NAME, local:smollm2, local:FILE.gguf, or synthetic: (a stand-in)"
     )
+
+
+def named_judges(judges: list[str] | None) -> list[str]:
+    """The judges asked for. Raises UsageError without any."""
+    if not judges:
+        raise UsageError("name at least one judge; `proact judge --list` shows them")
+    return judges
+
+
+def rubric_text(file: Path | None) -> str | None:
+    """The text of a rubric. Raises InputError when it cannot be read or is empty."""
+    if file is None:
+        return None
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(file, str(error)) from None
+    if not text:
+        raise InputError(file, "the rubric is empty")
+    return text
 
 
 def same(policy: str | None, rule: str | None) -> str | None:
@@ -60,6 +81,17 @@ def prices(price: str | None, budget: float | None) -> tuple[float, float] | Non
     except ValueError:
         raise UsageError(f"--price {price}: expected two numbers as PROMPT/COMPLETION") from None
     return prompt, completion
+
+
+def choices(items: list[str] | None) -> dict[str, str]:
+    """JUDGE=SPEC, each. Raises UsageError for anything else."""
+    found = {}
+    for item in items or []:
+        name, equals, spec = item.partition("=")
+        if not (name and equals and spec):
+            raise UsageError(f"--verdict-spec {item}: expected JUDGE=SPEC")
+        found[name] = spec
+    return found
 
 
 def weights(components: list[str] | None) -> dict[str, float]:

@@ -60,6 +60,6 @@ def shipped(relative: str) -> Path:
 
 def fence(text: str, tag: str, **attributes: str) -> str:
     """Untrusted text between tags that it cannot close or open itself."""
-    safe = re.sub(r"<(?=/?\s*[A-Za-z!?])", "&lt;", text)
+    safe = re.sub(r"<(?=\s*/?\s*[A-Za-z!?])", "&lt;", text)
     head = "".join(f' {name}="{value}"' for name, value in attributes.items())
     return f"<{tag}{head}>\n{safe}\n</{tag}>"

@@ -28,16 +28,19 @@ HOPELESS = 25
 
 
 class Job(NamedTuple, Generic[W]):
-    """One unit of paid work: its key, the hash of its input, what `step` needs, and the judge concerned if any."""
+    """One unit of paid work: its key, the hash of its input, what `step` needs, the judge concerned if any, and its
+    spec where that is not the run's own."""
 
     key: str
     input_hash: str
     work: W
     judge: str | None = None
+    spec: str | None = None
 
 
 class Paid(NamedTuple):
-    """What a paid stage is told: where it writes, the settings that could change its bytes, and what drives it."""
+    """What a paid stage is told: where it writes, the settings that could change its bytes, and what drives it.
+    `specs` holds the settings of jobs that name their own spec."""
 
     stage: str
     out: Path
@@ -45,6 +48,7 @@ class Paid(NamedTuple):
     concurrency: int = 32
     max_failures: int | None = None
     overwrite: bool = False
+    specs: dict[str, dict[str, Any]] = {}
 
 
 class Summary(msgspec.Struct):
@@ -85,6 +89,7 @@ class _Run(Generic[W]):
     def __init__(self, step: Callable[[W], Awaitable[list[Any]]], paid: Paid, sync: Callable[[], str]) -> None:
         self.step, self.paid, self.sync = step, paid, sync
         self.spec = digest(paid.settings)
+        self.specs = paid.specs or {self.spec: paid.settings}
         self.summary = Summary()
         self.draining = False
         self.stopped: StopError | None = None
@@ -96,8 +101,9 @@ class _Run(Generic[W]):
         try:
             finished = self._plan(jobs)
             self.failures.forget(finished.knows)
-            sidecar.note_spec(self.paid.out, self.spec, self.paid.settings)
-            pending = (job for job in jobs() if not finished.has(job.key, self.spec, job.input_hash))
+            for name, body in self.specs.items():
+                sidecar.note_spec(self.paid.out, name, body)
+            pending = (job for job in jobs() if not finished.has(job.key, self._spec(job), job.input_hash))
             self.progress = Progress(self.paid.stage, self.summary.planned - self.summary.skipped)
             try:
                 await self._all(pending)
@@ -118,11 +124,12 @@ class _Run(Generic[W]):
         stale = set()
         for job in jobs():
             self.summary.planned += 1
-            if finished.has(job.key, self.spec, job.input_hash):
+            if finished.has(job.key, self._spec(job), job.input_hash):
                 self.summary.skipped += 1
             elif finished.knows(job.key):
                 if not self.paid.overwrite:
-                    raise resume.conflict(self.paid.out, job.key, self.spec, self.paid.settings)
+                    spec = self._spec(job)
+                    raise resume.conflict(self.paid.out, job.key, spec, self.specs[spec])
                 stale.add(job.key)
         if not stale:
             return finished
@@ -130,6 +137,9 @@ class _Run(Generic[W]):
         resume.drop(self.paid.out, stale)
         self.out = jsonl.Appender(self.paid.out)
         return resume.Finished(self.paid.out)
+
+    def _spec(self, job: Job[W]) -> str:
+        return job.spec or self.spec
 
     async def _all(self, pending: Iterator[Job[W]]) -> None:
         try:
@@ -168,7 +178,7 @@ class _Run(Generic[W]):
             self.progress.done()
 
     def _lines(self, job: Job[W], records: list[Any]) -> bytes:
-        stamp = {"job": job.key, "spec": self.spec, "input_hash": job.input_hash}
+        stamp = {"job": job.key, "spec": self._spec(job), "input_hash": job.input_hash}
         last = len(records) - 1
         return b"".join(
             msgspec.json.encode(msgspec.structs.replace(record, **stamp, terminal=index == last)) + b"\n"

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("generate", "reward", "convert", "validate", "doctor", "models")
+COMMANDS = ("generate", "judge", "reward", "convert", "validate", "doctor", "models")
 INTRODUCTION = """\
 # Data
 

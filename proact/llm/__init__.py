@@ -25,6 +25,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 3
     price: tuple[float, float] | None = None
     budget: float | None = None
+    base_delay: float = 1.0
+    api_key: str | None = None
+    """For library users; no command sets it, so that it never reaches the settings of a task."""
 
 
 MODELS: Registry[Callable[[str, Options], ChatModel]] = Registry("model")
@@ -34,7 +37,7 @@ MODELS: Registry[Callable[[str, Options], ChatModel]] = Registry("model")
 def _openai(rest: str, options: Options) -> ChatModel:
     from proact.llm.openai import OpenAI
 
-    return OpenAI(rest, base_url=options.base_url, timeout=options.timeout)
+    return OpenAI(rest, base_url=options.base_url, timeout=options.timeout, api_key=options.api_key)
 
 
 @MODELS.register("local")
@@ -66,7 +69,11 @@ class Models:
         self._log: CallLog | None = None
         self._opened: dict[str, ChatModel] = {}
         policy = Policy(
-            concurrency=options.concurrency, attempts=options.attempts, price=options.price, budget=options.budget
+            concurrency=options.concurrency,
+            attempts=options.attempts,
+            base_delay=options.base_delay,
+            price=options.price,
+            budget=options.budget,
         )
         self._limits = Limits(policy)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -79,6 +80,15 @@ class ChatModel(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """A model that keeps replies, and can be told that one is of no use."""
+
+    def reject(self, request: Request, completion: Completion) -> None:
+        """Forget a reply, so that the next run asks again."""
+        ...
+
+
 async def ask(
     model: ChatModel, request: Request, reply: type[Reply], check: Callable[[Reply], None] | None = None
 ) -> tuple[Reply, Completion]:
@@ -87,7 +97,7 @@ async def ask(
     A reply that does not fit is shown its own error once; `check` may refuse one by raising ValueError.
     Raises ReplyError, which keeps the raw text, when the second one does not fit either.
     """
-    request = msgspec.structs.replace(request, schema=reply.model_json_schema())
+    request = msgspec.structs.replace(request, schema=_schema(reply))
     completion = await model.complete(request)
     try:
         return _fitting(completion.text, reply, check), completion
@@ -98,11 +108,22 @@ async def ask(
         {"role": "assistant", "content": completion.text},
         {"role": "user", "content": complaint},
     ]
-    second = await model.complete(msgspec.structs.replace(request, messages=again))
+    # What was cut off needs more room.
+    room = request.max_completion_tokens * (2 if completion.finish_reason == "length" else 1)
+    repair = msgspec.structs.replace(request, messages=again, max_completion_tokens=room)
+    second = await model.complete(repair)
     try:
         return _fitting(second.text, reply, check), _sum(completion, second)
     except ValueError as error:
+        if isinstance(model, Remembering):
+            model.reject(request, completion)
+            model.reject(repair, second)
         raise ReplyError(f"the reply cannot be used: {_short(error)}", raw=second.text) from None
+
+
+@cache
+def _schema(reply: type[BaseModel]) -> dict[str, Any]:
+    return reply.model_json_schema()
 
 
 def _fitting(text: str, reply: type[Reply], check: Callable[[Reply], None] | None) -> Reply:
@@ -127,8 +148,11 @@ def json_objects(text: str) -> list[dict[str, Any]]:
     while at >= 0:
         try:
             value, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
+        except ValueError:
             end = at + 1
+        except RecursionError:
+            # Nobody means anything by this, and every further brace would cost as much again.
+            break
         else:
             found.append(mended(value))
         at = text.find("{", end)

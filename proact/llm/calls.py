@@ -31,6 +31,9 @@ INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO 
 """
 
 
+FORGET = "UPDATE calls SET completion = NULL, wasted = wasted + ? WHERE key = ? AND completion IS NOT NULL"
+
+
 class Ledger(msgspec.Struct):
     """What this run took from the models; cost is None as long as no price is known."""
 
@@ -97,6 +100,16 @@ class CallLog:
         if taken.cost is not None:
             self.ledger.cost = (self.ledger.cost or 0.0) + taken.cost
 
+    def forget(self, key: str, completion: Completion) -> None:
+        """Drop a reply that was of no use; its row stays, as waste."""
+        tokens = completion.prompt_tokens + completion.completion_tokens
+        try:
+            if self._db.execute(FORGET, (tokens, key)).rowcount:
+                self.ledger.wasted += tokens
+        except sqlite3.Error as error:
+            raise OutputError(f"{self._path}: cannot write the call log: {error}") from error
+        self._dirty = True
+
     def sync(self) -> str:
         """Bring finished rows to the disk, and say what the calls have cost so far."""
         if self._dirty:
@@ -120,7 +133,7 @@ class Logged:
         self._in_flight: dict[str, asyncio.Task[Completion]] = {}
 
     async def complete(self, request: Request) -> Completion:
-        key = digest(self.endpoint, self.name, request)
+        key = self._key(request)
         if task := self._in_flight.get(key):
             return await asyncio.shield(task)
         if found := self._log.find(key):
@@ -130,6 +143,13 @@ class Logged:
         task.add_done_callback(lambda _: self._in_flight.pop(key))
         # A worker that is cancelled must not throw away a reply that is already paid for.
         return await asyncio.shield(task)
+
+    def reject(self, request: Request, completion: Completion) -> None:
+        """Forget a reply that was of no use, so that the next run asks again."""
+        self._log.forget(self._key(request), completion)
+
+    def _key(self, request: Request) -> str:
+        return digest(self.endpoint, self.name, request)
 
     async def _paid(self, key: str, request: Request) -> Completion:
         try:

@@ -109,10 +109,12 @@ class Limited:
                 request = msgspec.structs.replace(request, max_completion_tokens=longer)
             elif completion.finish_reason == "length":
                 tokens = request.max_completion_tokens
-                raise ReplyError(f"{self.name} spent {tokens} completion tokens without writing any text")
+                raise ReplyError(f"{self.name} spent {tokens} completion tokens without writing any text", raw="")
             elif taken.attempts >= policy.attempts:
                 reason = completion.finish_reason
-                raise ReplyError(f"{self.name} gave an empty reply {taken.attempts} times (finish_reason {reason})")
+                raise ReplyError(
+                    f"{self.name} gave an empty reply {taken.attempts} times (finish_reason {reason})", raw=""
+                )
 
     async def _once(self, request: Request) -> Completion:
         # The gate is looked at again with a place in hand: it may have shut while this call was queueing.

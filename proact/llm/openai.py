@@ -54,12 +54,14 @@ class _Reply(msgspec.Struct):
 class OpenAI:
     """One model on one server. What the server does not take is found out once and remembered."""
 
-    def __init__(self, model: str, *, base_url: str | None = None, timeout: float = 60.0) -> None:
+    def __init__(
+        self, model: str, *, base_url: str | None = None, timeout: float = 60.0, api_key: str | None = None
+    ) -> None:
         self.name = f"openai:{model}"
         self._model, self._timeout = model, timeout
         read_dotenv(Path(".env"))
         self._base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
-        self._key = key()
+        self._key = api_key or key()
         if not self._base_url and not self._key:
             raise UsageError(
                 f"{self.name} needs a key: set OPENAI_API_KEY (in the environment or in .env), "

@@ -157,6 +157,9 @@ def instance(schema: dict[str, Any], definitions: dict[str, Any], chance: random
     if kind == "object":
         return {name: instance(part, definitions, chance) for name, part in schema.get("properties", {}).items()}
     if kind == "array":
+        if names := _dealt(schema, definitions):
+            item, (field, choices) = schema["items"], names
+            return [{**instance(item, definitions, chance), field: choice} for choice in choices]
         return [instance(schema.get("items", {}), definitions, chance) for _ in range(schema.get("minItems", 0))]
     if kind == "boolean":
         return chance.random() < 0.5
@@ -165,3 +168,14 @@ def instance(schema: dict[str, Any], definitions: dict[str, Any], chance: random
         value = low + (high - low) * chance.random()
         return round(value) if kind == "integer" else round(value, 3)
     return "synthetic"
+
+
+def _dealt(schema: dict[str, Any], definitions: dict[str, Any]) -> tuple[str, list[str]] | None:
+    """The field whose choices are as many as the items of the array: each item has to take another one."""
+    item = schema.get("items", {})
+    item = definitions[item["$ref"].rpartition("/")[2]] if "$ref" in item else item
+    for name, part in item.get("properties", {}).items():
+        choices = part.get("enum", [part["const"]] if "const" in part else [])
+        if choices and len(choices) == schema.get("minItems") == schema.get("maxItems"):
+            return name, choices
+    return None

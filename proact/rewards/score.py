@@ -9,7 +9,7 @@ from proact.domains import Score, domain
 from proact.domains.base import NO_ANSWER, NOT_APPLICABLE
 from proact.errors import SandboxError
 from proact.records import Reward, Trajectory
-from proact.rewards.components import Verdicts, component
+from proact.rewards.components import Verdicts, values
 from proact.rewards.specs import Spec, interrupt_cost, raw_counts, total
 from proact.sandbox import Program, Result, Sandbox
 
@@ -64,14 +64,17 @@ def _score(
 def reward(trajectory: Trajectory, score: Score, spec: Spec, verdicts: Verdicts) -> Reward:
     """What a trajectory earned under a spec. Raises MissingVerdict when a judge's score is due and not there."""
     counts = raw_counts(trajectory, spec.long_words)
-    components = counts | {name: component(name, trajectory, verdicts) for name in spec.components}
+    components = dict(counts)
+    for name in spec.components:
+        components |= values(name, trajectory, verdicts, spec.tau)
     cost = interrupt_cost(counts, spec)
     value, status = score.value, score.status
     if spec.task_score == "all" and value is not None:
         value = float(value >= 1.0)
-    elif spec.task_score not in ("fraction", "all"):
+    # A weight of 0 lets a judge replace the task; the reward that is kept beside it still measures the task.
+    independent = None if value is None else round((spec.w_task or 1.0) * value - cost, 9)
+    if spec.task_score not in ("fraction", "all"):
         value, status = _judged(trajectory, spec.task_score, verdicts)
-    independent = None if value is None else round(spec.w_task * value - cost, 9)
     earned = total(value, cost, components, spec)
     return Reward(
         id=trajectory.id,

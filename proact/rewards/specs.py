@@ -12,6 +12,7 @@ import msgspec
 
 from proact.errors import UsageError
 from proact.keys import digest
+from proact.labels import TAU
 from proact.records import Action, Trajectory
 from proact.text import prose, questions, words
 
@@ -30,6 +31,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     long_words: int = 200
     w_task: float = 1.0
     task_score: str = "fraction"
+    tau: float = TAU
     components: dict[str, float] = {}
 
     @property

@@ -33,8 +33,8 @@ class _Place(NamedTuple):
 class Sorted:
     """The trajectories of a file, sorted by (group, id), read one at a time; only ids and offsets are in memory."""
 
-    def __init__(self, path: Path, default_domain: str | None = None) -> None:
-        self.path, self._domain = path, default_domain
+    def __init__(self, path: Path, default_domain: str | None = None, *, any_domain: bool = False) -> None:
+        self.path, self._domain, self._any_domain = path, default_domain, any_domain
         self._unnamed: Counter[str] = Counter()
         self._names: dict[int, str] = {}
         self._unfinished: int | None = None
@@ -73,17 +73,18 @@ class Sorted:
                 raise InputError(self.path, f"there is no message {step.at}", line=line.number, field="rollout")
         if not trajectory.id or not trajectory.group:
             trajectory = self._named(trajectory, line.number)
-        domain(trajectory.state.domain)
+        if not self._any_domain:
+            domain(trajectory.state.domain)
         return trajectory
 
     def _named(self, bare: Trajectory, number: int) -> Trajectory:
         """A line that holds only the documents' fields: its names come from its content and its place."""
         state = bare.state
         if not state.domain:
-            if not self._domain:
+            if not self._domain and not self._any_domain:
                 message = "is missing; give it in the file or with --domain"
                 raise InputError(self.path, message, line=number, field="state.domain")
-            state = msgspec.structs.replace(state, domain=self._domain)
+            state = msgspec.structs.replace(state, domain=self._domain or "")
         if not state.id:
             state = msgspec.structs.replace(state, id=f"state-{digest(state.domain, state.query)}")
         group = bare.group or f"{state.id}/{bare.persona.name}/t{state.dialogue_turn}"

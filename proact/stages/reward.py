@@ -17,6 +17,7 @@ from proact import console, jsonl, sidecar
 from proact.cache import cache_dir
 from proact.errors import JobError
 from proact.executor import Task
+from proact.labels import caveat
 from proact.records import Failure, PreferencePair, Reward, Trajectory
 from proact.registry import load_plugin
 from proact.rewards.components import Verdicts
@@ -38,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     spec: Spec
     domain: str | None = None
     verdicts: str | None = None
+    verdict_specs: dict[str, str] = {}
     pairs: Mode = "weighted"
     thin: bool = True
     seed: int = 0
@@ -60,7 +62,9 @@ class RewardRun:
         jsonl.apart(*(Path(name) for name in names if name))
         for plugin in settings.plugins:
             load_plugin(Path(plugin))
-        self.verdicts = Verdicts(Path(settings.verdicts) if settings.verdicts else None)
+        self.judges = {*settings.spec.components, settings.spec.task_score}
+        path = Path(settings.verdicts) if settings.verdicts else None
+        self.verdicts = Verdicts(path, settings.verdict_specs, self.judges)
         self.pairs = Pairs(settings.pairs, settings.spec.label)
         self.failures: list[Failure] = []
         self.means: dict[tuple[str, str], list[Reward | None]] = defaultdict(list)
@@ -163,6 +167,7 @@ class RewardRun:
             "trajectories": rows,
             "rewards": rows - len(self.failures),
             "missing": len(self.failures),
+            "notes": self._notes(),
             "spec": self.settings.spec.label,
             "means": [_mean(*key, rewards) for key, rewards in sorted(self.means.items())],
             "pairs": self.chosen.total(),
@@ -174,6 +179,13 @@ class RewardRun:
             "out": self.settings.out,
             "exit_code": 3 if self.failures else 0,
         }
+
+    def _notes(self) -> list[str]:
+        """What the tables must say about the judges in the reward."""
+        relative = self.verdicts.relative(self.judges)
+        notes = [f"{judge} compares only within a group, so these means do not compare" for judge in relative]
+        said = caveat(self.verdicts.models(self.judges))
+        return [*notes, said] if said else notes
 
 
 def _mean(action: str, persona: str, rewards: list[Reward | None]) -> dict[str, Any]:
@@ -197,7 +209,8 @@ def show(report: dict[str, Any]) -> None:
     columns = ["action", "persona", "n", "missing", "not_applicable", "reward", "task_score", "interrupt_cost"]
     heads = [name.replace("_", " ") for name in columns]
     rows = [[row[name] for name in columns] for row in report["means"]]
-    console.table(f"reward: mean per action and persona, spec {report['spec']}", heads, rows)
+    title = "; ".join([f"reward: mean per action and persona, spec {report['spec']}", *report["notes"]])
+    console.table(title, heads, rows)
     counts = [[name, report[name]] for name in ("trajectories", "rewards", "missing", "pairs")]
     counts += [[f"pairs that choose {action}", count] for action, count in report["chosen"].items()]
     counts += [[f"groups without a pair: {reason}", count] for reason, count in report["reasons"].items()]

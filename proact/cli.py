@@ -86,6 +86,7 @@ def proact(
 @app.command()
 def generate(
     mode: Annotated[Literal["synthetic", "dataset"], Option(help="Make states, or read them.")] = "dataset",
+    world: Annotated[str | None, Option(help="With synthetic: keyring, whose best policy is known.")] = None,
     dataset: Annotated[
         Path | None, Option("--dataset", "--dataset-path", help=f"States as JSONL. [default: {SEEDS}]")
     ] = None,
@@ -116,16 +117,21 @@ def generate(
     clarify_threshold: Annotated[float, Option(min=0, max=1, help="Ask from this probability on.")] = 0.5,
     method: Annotated[str | None, Option(help="Name in comparisons. [default: the policy]")] = None,
     branches: Annotated[int, Option(min=0, max=2, help="1: the other action; 2: a variant of the mainline too.")] = 2,
+    arms: Annotated[
+        Literal["documented", "all"], Option(help="all: a placebo question and an oracle (all facts given) too.")
+    ] = "documented",
+    replicates: Annotated[int, Option(min=1, help="How often each state is played.")] = 1,
     rollout: Annotated[bool, Option(help="Go on to a final answer after a question.")] = True,
     continuation: Annotated[
         Literal["execute", "policy"], Option(help="After a question: answer at once, or go on by the policy.")
     ] = "execute",
+    continue_by: Annotated[str | None, Option(help="The policy of --continuation policy. [default: --policy]")] = None,
     multi_turn: Annotated[bool, Option("--multi-turn", help="Whole conversations, one line per turn.")] = False,
     max_turns: Annotated[int, Option(min=1, help="Assistant turns of a conversation; the last is an answer.")] = 5,
     branch_turns: Annotated[bool, Option("--branch-turns", help="Branch at every turn of a conversation.")] = False,
-    persona: Annotated[str, Option(help="NAME[,NAME], all, or balanced (one each)")] = "balanced",
+    persona: Annotated[str | None, Option(help="NAME[,NAME], all, or balanced (one each). [default: balanced]")] = None,
     personas: Annotated[Path | None, Option(help="Your own, as JSONL, in place of data/personas.jsonl.")] = None,
-    user_model: Annotated[str, Option(help="rule, or a model that plays the user.")] = "rule",
+    user_model: Annotated[str | None, Option(help="rule, or a model that plays the user. [default: rule]")] = None,
     seed: Annotated[int, Option(help="Of everything that is drawn.")] = 0,
     isolation: Isolation = "auto",
     plugin: Plugins = None,
@@ -146,18 +152,22 @@ def generate(
     settings = stage.Settings(
         out=str(out),
         mode=mode,
-        model=named_model(model, mode),
+        world=world,
+        model=named_model(model, mode, world),
         domain=domain,
         split=split,
         n_states=n_states,
         repeat=repeat,
-        persona=persona,
+        persona=persona or "",
         personas=str(personas) if personas else None,
-        user_model=user_model,
+        user_model=user_model or "",
         policy=same(policy, mainline_rule) or "documented",
+        continue_by=continue_by,
         method=method or "",
         mainline_action=mainline_action,
         branches=branches,
+        arms=arms,
+        replicates=replicates,
         branch_turns=branch_turns,
         rules=Rules(
             multi_turn=multi_turn,
@@ -336,6 +346,22 @@ def convert(
     from proact.stages import convert as stage
 
     _finish(stage.convert(form, source, out or Path(f"data/seeds/{form}_states.jsonl")), stage.show, json)
+
+
+@app.command()
+def world(
+    name: Annotated[str, typer.Argument(metavar="WORLD", help="keyring")],
+    alpha: Annotated[float, Option(help="Weight of the whole cost.")] = 0.2,
+    plot: Annotated[Path | None, Option(help="Draw the ask rates over alpha as PNG, PDF or SVG.")] = None,
+    json: Json = False,
+) -> None:
+    """Print the exact values of a synthetic world: the best policy, the constant ones, and what training finds."""
+    from proact.stages import world as stage
+
+    report = stage.world(name, alpha)
+    if plot:
+        stage.plot(name, plot)
+    _finish(report, stage.show, json)
 
 
 @app.command()

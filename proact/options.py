@@ -23,10 +23,15 @@ BaseUrl = Annotated[str | None, Option(help="An OpenAI-compatible server; needs 
 Timeout = Annotated[float, Option(min=0.1, help="Seconds for one attempt.")]
 
 
-def named_model(model: str | None, mode: str) -> str:
-    """The model to use. Raises UsageError, which names the choices, when a data set is played without one."""
+def named_model(model: str | None, mode: str, world: str | None = None) -> str:
+    """The model to use; a world brings its own.
+
+    Raises UsageError, which names the choices, when a data set is played without one.
+    """
     if model:
         return model if ":" in model else f"openai:{model}"
+    if world:
+        return f"{world}:"
     if mode == "synthetic":
         return "synthetic:"
     raise UsageError(

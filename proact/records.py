@@ -205,7 +205,8 @@ class Trajectory(Record, frozen=True, kw_only=True):
     is_mainline: bool = True
     """Whether this line is the conversation itself, not a counterfactual branch."""
     branch: str = "mainline"
-    """mainline, other, variant, or the name of another arm."""
+    """mainline, other, variant, or another arm: again (the mainline's action, going on as the branches do), placebo
+    (a question that asks nothing), oracle (all facts given)."""
     replicate: int = 0
     """Number of the repetition, from 0."""
     decision_point: int = 0
@@ -225,7 +226,7 @@ class Trajectory(Record, frozen=True, kw_only=True):
     stop: str = ""
     """Why the rollout ended: executed, completed, max_turns or no_rollout."""
     continuation: str = ""
-    """How the rollout went on after a Clarify: execute or policy."""
+    """How the rollout went on after the decision: execute, policy, or the name of another policy."""
     policy: str = ""
     """Who decided."""
     forced: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -12,7 +13,7 @@ from proact.domains import domain
 from proact.errors import UsageError
 from proact.llm import ChatModel, Sampling
 from proact.policies import Decision, Policy
-from proact.records import Action, Message, Persona, State, Step, Usage, UserReaction
+from proact.records import Action, Fact, Message, Persona, State, Step, Usage, UserReaction
 from proact.render import instructed
 from proact.sandbox import Sandbox
 from proact.text import questions
@@ -27,6 +28,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     rollout: bool = True
     continuation: Literal["execute", "policy"] = "execute"
     clarify_threshold: float = 0.5
+    closed: bool = False
+    """A world's game: an answer ends it, and is forced once every fact has been told."""
 
 
 class Choice(NamedTuple):
@@ -99,10 +102,13 @@ class Player(NamedTuple):
     sampling: Sampling
     sandbox: Sandbox
     rules: Rules
+    follower: Policy | None = None
+    """Who goes on after a branch, where that is not the policy itself."""
 
-    async def decide(self, dialogue: Dialogue) -> Choice:
+    async def decide(self, dialogue: Dialogue, policy: Policy | None = None) -> Choice:
         """What the policy does here; a tie asks. Raises UsageError for a probability outside 0 to 1."""
-        p_clarify, usage = await self.policy.p_clarify(
+        policy = policy or self.policy
+        p_clarify, usage = await policy.p_clarify(
             Decision(
                 state=dialogue.state,
                 persona=dialogue.persona,
@@ -112,7 +118,7 @@ class Player(NamedTuple):
             )
         )
         if not 0 <= p_clarify <= 1:
-            raise UsageError(f"policy {self.policy.name} gave {p_clarify} as a probability of asking")
+            raise UsageError(f"policy {policy.name} gave {p_clarify} as a probability of asking")
         asks = p_clarify >= self.rules.clarify_threshold
         return Choice("Clarify" if asks else "Execute", round(p_clarify, 6), usage=usage)
 
@@ -125,8 +131,8 @@ class Player(NamedTuple):
     async def branch(self, dialogue: Dialogue, choice: Choice, turns_left: int) -> Rollout:
         """One decision, then on to the final answer as `continuation` says."""
         if self.rules.continuation == "policy":
-            return await self.play(dialogue, choice, self.decide, turns_left)
-        return await self.play(dialogue, choice, _execute, turns_left)
+            return await self.play(dialogue, choice, partial(self.decide, policy=self.follower), turns_left)
+        return await self.play(dialogue, choice, answer_at_once, turns_left)
 
     async def play(self, dialogue: Dialogue, choice: Choice, follow: Follow, limit: int) -> Rollout:
         """Turn after turn until the task is done or `limit` is reached; whoever refuses a question gets an answer,
@@ -137,34 +143,48 @@ class Player(NamedTuple):
             turns.append(turn)
             if stop := self._stops(turn, len(turns), limit):
                 return Rollout(turns, stop, dialogue.messages)
-            forced = turn.reaction.meta.reject_signal or len(turns) == limit - 1
+            forced = turn.reaction.meta.reject_signal or len(turns) == limit - 1 or self._settled(dialogue)
             choice = EXECUTE if forced else await follow(dialogue)
 
     def _stops(self, turn: Turn, taken: int, limit: int) -> str:
         if turn.step.action == "Execute" and turn.completed:
             return "completed"
-        if turn.step.action == "Execute" and not self.rules.multi_turn:
+        if turn.step.action == "Execute" and (self.rules.closed or not self.rules.multi_turn):
             return "executed"
         if not self.rules.rollout and not self.rules.multi_turn:
             return "no_rollout"
         return "max_turns" if taken >= limit else ""
 
     async def _turn(self, dialogue: Dialogue, choice: Choice) -> Turn:
-        before = dialogue.copy(dialogue.sample)
         state, action = dialogue.state, choice.action
         request, prompt = instructed(dialogue.messages, domain(state.domain).prompt(action), dialogue.persona)
         completion = await self.assistant.complete(
             self.sampling.request(request, sample=dialogue.sample, seed=dialogue.seed)
         )
-        at = len(dialogue.messages)
-        dialogue.messages.append({"role": "assistant", "content": completion.text})
-        completed = await self._completed(state, completion.text) if action == "Execute" else None
+        tokens = Usage(calls=1, prompt_tokens=completion.prompt_tokens, completion_tokens=completion.completion_tokens)
+        return await self.said(dialogue, choice, prompt, completion.text, tokens)
+
+    async def said(self, dialogue: Dialogue, choice: Choice, prompt: str, message: str, tokens: Usage) -> Turn:
+        """The rest of a turn, once the assistant's message is there."""
+        before = dialogue.copy(dialogue.sample)
+        action, at = choice.action, len(dialogue.messages)
+        dialogue.messages.append({"role": "assistant", "content": message})
+        completed = await self._completed(dialogue.state, message) if action == "Execute" else None
         reacted = await self.user.react(self._situation(dialogue, action, completed))
         self._update(dialogue, action, reacted.reaction)
-        said = Usage(calls=1, prompt_tokens=completion.prompt_tokens, completion_tokens=completion.completion_tokens)
-        usage = total([choice.usage, said, reacted.usage])
+        usage = total([choice.usage, tokens, reacted.usage])
         step = Step(at=at, action=action, meta=reacted.reaction.meta)
-        return Turn(before, choice, step, prompt, completion.text, reacted.reaction, usage, completed)
+        return Turn(before, choice, step, prompt, message, reacted.reaction, usage, completed)
+
+    def facts(self, dialogue: Dialogue) -> list[Fact]:
+        """Everything that the user could tell."""
+        return self._situation(dialogue, "Execute", None).facts
+
+    def _settled(self, dialogue: Dialogue) -> bool:
+        if not self.rules.closed:
+            return False
+        said = "\n".join(str(message["content"]) for message in dialogue.messages if message["role"] == "user")
+        return all(fact.text in said for fact in self.facts(dialogue))
 
     def _situation(self, dialogue: Dialogue, action: Action, completed: bool | None) -> Situation:
         return Situation(
@@ -204,5 +224,5 @@ class Player(NamedTuple):
         )
 
 
-async def _execute(dialogue: Dialogue) -> Choice:
+async def answer_at_once(dialogue: Dialogue) -> Choice:
     return EXECUTE

@@ -14,7 +14,7 @@ from proact.keys import keyed_random
 from proact.records import Action, PerArm, PreferencePair, Reward, Trajectory
 
 Mode = Literal["weighted", "best-worst"]
-ORDER = {"mainline": 0, "other": 1, "variant": 2}
+ORDER = {"mainline": 0, "again": 1, "other": 2, "variant": 3}
 TIE = 1e-9
 
 
@@ -55,7 +55,7 @@ class Pairs:
         return found
 
     def _compare(self, rows: Sequence[Row]) -> PreferencePair | str:
-        played = [row for row in rows if row.trajectory.branch in ORDER]
+        played = _comparable(rows)
         if len({row.trajectory.action for row in played}) < 2:
             return "one action only"
         usable = [(t, r) for t, r in played if r is not None and r.total is not None]
@@ -123,6 +123,21 @@ class Pairs:
             weight=round(margin, 9),
             spec=self.spec,
         )
+
+
+def _comparable(rows: Sequence[Row]) -> list[Row]:
+    """The decisions of a group that were free and had the same dialogue behind them, that of the first replicate.
+
+    Where the mainline goes on otherwise than its branches do, `again` stands for it.
+    """
+    free = [row for row in rows if row.trajectory.branch in ORDER and not row.trajectory.forced]
+    if any(row.trajectory.branch == "again" for row in free):
+        free = [row for row in free if row.trajectory.branch != "mainline"]
+    if not free:
+        return []
+    first = min(free, key=lambda row: row.trajectory.replicate).trajectory
+    said = first.messages[: first.at]
+    return [row for row in free if row.trajectory.messages[: row.trajectory.at] == said]
 
 
 def p_better(margin: float, error: float) -> float:

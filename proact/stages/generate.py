@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice, product
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from proact import console
+from proact import arms, console
 from proact.cache import cache_dir
 from proact.datasets.states import Placed, read_states, select
 from proact.domains import DOMAINS, domain
@@ -17,19 +18,17 @@ from proact.errors import UsageError
 from proact.executor import Task
 from proact.keys import conversation_id, digest, trajectory_id
 from proact.llm import Models, Options, Sampling
-from proact.policies import open_policy
+from proact.policies import Policy, open_policy
 from proact.prompts import load
 from proact.records import Action, Persona, State, Trajectory
 from proact.registry import load_plugin
 from proact.rollout import Choice, Dialogue, Player, Rollout, Rules, Turn, total
 from proact.sandbox import Isolation, Sandbox
 from proact.stage import Job, Paid, Summary, run_paid
-from proact.users import open_user
+from proact.users import User, open_user
+from proact.users.acting import Acting
 from proact.users.personas import chosen, personas
-from proact.worlds import puzzles
-
-OTHER: dict[Action, Action] = {"Clarify": "Execute", "Execute": "Clarify"}
-BRANCHES = ("mainline", "other", "variant")
+from proact.worlds import WORLDS, World, puzzles
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,17 +37,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     out: str
     model: str
     mode: Literal["synthetic", "dataset"] = "dataset"
+    world: str | None = None
     domain: str | None = None
     split: str | None = None
     n_states: int | None = None
     repeat: bool = False
-    persona: str = "balanced"
+    persona: str = ""
     personas: str | None = None
-    user_model: str = "rule"
+    user_model: str = ""
     policy: str = "documented"
+    continue_by: str | None = None
     method: str = ""
     mainline_action: Action | None = None
     branches: int = 2
+    arms: arms.Arms = "documented"
+    replicates: int = 1
     branch_turns: bool = False
     rules: Rules = Rules()
     sampling: Sampling = Sampling()
@@ -79,21 +82,25 @@ class Generate:
     """One run of the stage."""
 
     def __init__(self, settings: Settings, task: Task) -> None:
-        self.settings = settings
         self.plugins = [load_plugin(Path(path)) for path in settings.plugins]
+        self.world = WORLDS[settings.world] if settings.world else None
+        self.settings = settings = _resolved(settings, self.world)
         self.placed = self._states(task)
         available = personas(Path(settings.personas) if settings.personas else None)
+        if self.world:
+            available[self.world.persona.name] = self.world.persona
         played = {domain(item.state.domain).name for item in self.placed}
         self.cast = {name: chosen(settings.persona, name, available) for name in sorted(played)}
         self.models = Models(settings.options)
         self.sandbox = Sandbox(isolation=settings.isolation, cache=cache_dir() / "sandbox.db")
         self.player = Player(
             assistant=self.models.open(settings.model),
-            user=open_user(settings.user_model, self.models, settings.sampling),
-            policy=open_policy(settings.policy, self.models, settings.model, settings.sampling),
+            user=self._user(),
+            policy=self._policy(settings.policy),
             sampling=settings.sampling,
             sandbox=self.sandbox,
             rules=settings.rules,
+            follower=self._policy(settings.continue_by) if settings.continue_by else None,
         )
         self.method = settings.method or self.player.policy.name
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -114,6 +121,8 @@ class Generate:
 
     def _states(self, task: Task) -> list[Placed]:
         settings = self.settings
+        if self.world:
+            return self._world_states(self.world)
         if settings.mode == "synthetic":
             found = puzzles.states(settings.domain or "coding", settings.n_states or 50)
             return [Placed(state, place) for place, state in enumerate(found)]
@@ -124,9 +133,17 @@ class Generate:
             found, domain=settings.domain, split=settings.split, count=settings.n_states, repeat=settings.repeat
         )
 
+    def _world_states(self, world: World) -> list[Placed]:
+        """One round through the starts of a world, or as many as it takes to find the states that are wanted."""
+        settings = self.settings
+        wanted = settings.n_states
+        made = world.states(world.count * (wanted or 1))
+        fitting = (state for state in made if settings.split in (None, state.split))
+        return select(islice(fitting, wanted), domain=settings.domain, split=None, count=wanted, repeat=False)
+
     def _spec(self) -> dict[str, object]:
         settings, rules = self.settings, self.settings.rules
-        texts = [domain(name).prompt(action) for name in DOMAINS for action in OTHER]
+        texts = [domain(name).prompt(action) for name in DOMAINS for action in arms.OTHER]
         spec: dict[str, object] = {
             "model": settings.model,
             "user_model": self.player.user.name,
@@ -143,19 +160,37 @@ class Generate:
         }
         if rules.multi_turn or rules.continuation == "policy":
             spec["max_turns"] = rules.max_turns
+        if settings.continue_by:
+            spec["continue_by"] = settings.continue_by
+        if self.world:
+            spec["world"] = self.world.name
         return spec
+
+    def _policy(self, name: str) -> Policy:
+        return open_policy(name, self.models, self.settings.model, self.settings.sampling)
+
+    def _user(self) -> User:
+        settings = self.settings
+        if self.world and settings.user_model == self.world.name:
+            return Acting(self.world.name, self.world.react)
+        return open_user(settings.user_model, self.models, settings.sampling)
 
     def _jobs(self) -> Iterator[Job[Work]]:
         settings = self.settings
-        branches = BRANCHES[: settings.branches + 1]
-        if settings.rules.multi_turn and not settings.branch_turns:
-            branches = BRANCHES[:1]
-        for state, place, replicate in self.placed:
+        played = arms.arms(
+            settings.rules,
+            branches=settings.branches,
+            wanted=settings.arms,
+            branch_turns=settings.branch_turns,
+            own_way=settings.continue_by is not None,
+        )
+        for state, place, repeated in self.placed:
             players = self.cast[state.domain]
-            for persona in players[place % len(players)]:
-                for branch in branches:
-                    work = Work(state, persona, replicate, branch)
-                    yield Job(self._key(work), digest(state, persona), work)
+            for persona, replicate in product(players[place % len(players)], range(settings.replicates)):
+                for branch in played:
+                    if arms.applies(branch, state):
+                        work = Work(state, persona, repeated + replicate, branch)
+                        yield Job(self._key(work), digest(state, persona), work)
 
     def _key(self, work: Work) -> str:
         conversation = self._conversation(work)
@@ -188,7 +223,7 @@ class Generate:
         taken = dialogue.copy(_sample(work))
         # A question needs one more turn for the answer.
         limit = max(2, self.settings.rules.max_turns)
-        rollout = await self.player.branch(taken, _branched(mainline, work.branch), limit)
+        rollout = await arms.play(self.player, work.branch, taken, mainline, limit)
         return [self._line(work, rollout, 0, mainline, 0)]
 
     def _first(self) -> Choice | None:
@@ -208,7 +243,7 @@ class Generate:
             elif not turn.choice.forced:
                 left = self.settings.rules.max_turns - index
                 dialogue = turn.before.copy(_sample(work))
-                rollout = await self.player.branch(dialogue, _branched(turn.choice, work.branch), left)
+                rollout = await arms.play(self.player, work.branch, dialogue, turn.choice, left)
                 lines.append(self._line(work, rollout, 0, turn.choice, index))
         return lines
 
@@ -238,7 +273,7 @@ class Generate:
             rollout=[later.step for later in rollout.turns[index:]],
             task_completed=rollout.turns[-1].completed,
             stop=rollout.stop,
-            continuation=self.settings.rules.continuation,
+            continuation=self._continuation(work.branch),
             policy=self.player.policy.name,
             forced=turn.choice.forced,
             p_clarify=mainline.p_clarify,
@@ -248,6 +283,14 @@ class Generate:
             user_model=self.player.user.name,
             usage=total(later.usage for later in rollout.turns[index:]),
         )
+
+    def _continuation(self, branch: str) -> str:
+        rules = self.settings.rules
+        if branch == "mainline" and rules.multi_turn:
+            return "policy"
+        if branch in ("placebo", "oracle"):
+            return "execute"
+        return self.settings.continue_by or rules.continuation
 
     def _report(self, summary: Summary) -> dict[str, object]:
         ledger = self.models.ledger
@@ -281,10 +324,25 @@ def show(report: dict[str, object]) -> None:
     console.table(f"generate: {report['out']} with {report['model']}", ["", "n"], rows)
 
 
-def _branched(mainline: Choice, branch: str) -> Choice:
-    if branch == "mainline":
-        return mainline
-    return Choice(OTHER[mainline.action] if branch == "other" else mainline.action)
+def _resolved(settings: Settings, world: World | None) -> Settings:
+    """The settings with what a world decides, or else the defaults. Raises UsageError for what cannot be."""
+    if settings.repeat and settings.replicates > 1:
+        raise UsageError("--repeat plays states again as replicates; use it or --replicates, not both")
+    rules = settings.rules
+    if settings.continue_by and rules.continuation != "policy":
+        raise UsageError("--continue-by names the policy of --continuation policy")
+    if world:
+        if settings.mode != "synthetic":
+            raise UsageError(f"--world {world.name} makes its own states; it needs --mode synthetic")
+        if rules.max_turns < world.turns:
+            raise UsageError(f"--world {world.name} needs --max-turns {world.turns} or more")
+        rules = msgspec.structs.replace(rules, closed=True)
+    return msgspec.structs.replace(
+        settings,
+        rules=rules,
+        persona=settings.persona or (world.persona.name if world else "balanced"),
+        user_model=settings.user_model or (world.name if world else "rule"),
+    )
 
 
 def _sample(work: Work) -> int:

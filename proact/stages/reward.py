@@ -21,7 +21,7 @@ from proact.labels import caveat
 from proact.records import Failure, PreferencePair, Reward, Trajectory
 from proact.registry import load_plugin
 from proact.rewards.components import Verdicts
-from proact.rewards.pairs import Mode, Pairs, Row, kept
+from proact.rewards.pairs import ORDER, Mode, Pairs, Row, kept
 from proact.rewards.score import reward, scored
 from proact.rewards.specs import Spec
 from proact.rewards.trajectories import Sorted
@@ -111,7 +111,8 @@ class RewardRun:
             else:
                 file.write(encoder.encode(earned) + b"\n")
                 self.progress.done()
-            self.means[trajectory.action, trajectory.persona.name].append(earned)
+            arm = trajectory.action if trajectory.branch in ORDER else trajectory.branch
+            self.means[arm, trajectory.persona.name].append(earned)
             # The later lines of a conversation are part of its first one.
             if not trajectory.is_mainline or trajectory.decision_point == 0:
                 self.tokens += trajectory.usage.prompt_tokens + trajectory.usage.completion_tokens

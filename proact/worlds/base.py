@@ -1,0 +1,37 @@
+"""What a synthetic world is: tasks with an assistant and a user of their own, whose best policy can be computed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from proact.records import Persona, ReactionMeta, State
+from proact.registry import Registry
+
+React = Callable[[State, str, int, random.Random], tuple[str, ReactionMeta]]
+"""The user's reply to a Clarify: from the state, the message, the questions asked before, and chance."""
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """A closed game: Execute ends it, and is forced when nothing is open or a question was refused."""
+
+    name: str
+    """Of the world and of its user simulator; with a colon, of its assistant."""
+    persona: Persona
+    """The only user; its words say nothing about the value of a question."""
+    count: int
+    """States of one round through all starts."""
+    states: Callable[[int], Iterator[State]]
+    """The first n states; the n-th is the same in every run."""
+    react: React
+    """Plays the user."""
+    turns: int
+    """Assistant turns of the longest game."""
+    table: Callable[[float], dict[str, Any]]
+    """The exact values under a price alpha."""
+
+
+WORLDS: Registry[World] = Registry("world")

@@ -1,0 +1,207 @@
+"""Keyring: a world whose best policy is known exactly.
+
+A request leaves one to three keys open. Its words hint at how easily each could be guessed, how patient the user is and
+how hard the rest is, and never say it in numbers. Its assistant reads these hints, writes real code, and is right as
+often as they say; its user answers as often as they say. Nothing that is learned here says anything about real models.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from math import prod
+
+import msgspec
+
+from proact.errors import UsageError
+from proact.keys import digest, digest64
+from proact.llm import MODELS, Completion, Options, Request
+from proact.prompts import load
+from proact.records import Fact, Persona, ReactionMeta, State
+from proact.worlds import exact
+from proact.worlds.base import WORLDS, World
+
+NAME = "keyring"
+UNCERTAINTY = 0.5
+TEST_SLOTS = frozenset(
+    {(0.5, 0.5), (0.1, 0.9), (0.1, 0.1, 0.5), (0.5, 0.5, 0.9), (0.1, 0.5, 0.9), (0.9, 0.9, 0.9)},
+)
+KEYS = {
+    "train": ("copper", "brass", "iron", "silver", "steel", "pewter"),
+    "test": ("golden", "bronze", "nickel", "zinc", "wooden", "titanium"),
+}
+Cues = dict[str, dict[float, tuple[str, ...]]]
+GUESS_CUES: Cues = {
+    "train": {
+        0.9: ("is cut like every other key of its kind", "is of the common sort", "is just what one would expect"),
+        0.5: ("is one of two that look alike", "may be either the short or the long one", "is a coin toss"),
+        0.1: ("could be cut in any way at all", "is unlike anything sold in a shop", "was filed by hand long ago"),
+    },
+    "test": {
+        0.9: ("follows the standard pattern", "holds no surprise"),
+        0.5: ("is this or that, I would have to look", "leaves two possibilities"),
+        0.1: ("is one of a kind", "nobody would ever get right unaided"),
+    },
+}
+PATIENCE_CUES: Cues = {
+    "train": {
+        0.95: ("Ask me whatever helps, I have the whole evening.", "I am glad to go through it with you."),
+        0.8: ("A short question is fine by me.", "I can look something up if it must be."),
+        0.5: ("I am about to leave the house.", "There is a lot going on here right now."),
+    },
+    "test": {
+        0.95: ("Take your time, I enjoy talking about this.",),
+        0.8: ("I am around, more or less.",),
+        0.5: ("I am between two phone calls.",),
+    },
+}
+SKILL_CUES: Cues = {
+    "train": {
+        1.0: ("The rest is plain work.", "Apart from that it is simple."),
+        0.8: ("The rest is a little fiddly.", "Apart from that it has a catch or two."),
+    },
+    "test": {1.0: ("Otherwise it is child's play.",), 0.8: ("Otherwise it is somewhat tricky.",)},
+}
+QUESTIONS = (
+    "How many notches does the {} key have?",
+    "Could you count the notches of the {} key for me?",
+    "Before I start: what about the {} key, how many notches?",
+)
+OPENINGS = ("Here is the function.", "Here you go.", "This should be it.")
+REFUSAL = "No more of this, please. Just write it."
+NOT_ASKED = "I have nothing to say to that."
+_WRITTEN = "{opening}\n\n```python\ndef {ring}():\n    return {notches}\n```"
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What the words of a dialogue tell: the function, every key with what is known of it, and the skill it takes."""
+
+    ring: str
+    guesses: dict[str, float]
+    told: dict[str, int]
+    skill: float
+
+    @property
+    def open(self) -> dict[str, float]:
+        return {name: guess for name, guess in self.guesses.items() if name not in self.told}
+
+
+def states(count: int) -> Iterator[State]:
+    """The starts in order, again and again in other words."""
+    for index in range(count):
+        yield _state(index, exact.STARTS[index % len(exact.STARTS)], random.Random(digest64(f"{NAME} {index}")))
+
+
+def _state(index: int, start: exact.Node, chance: random.Random) -> State:
+    split = "test" if start.slots in TEST_SLOTS else "train"
+    names = chance.sample(KEYS[split], k=len(start.slots))
+    guesses = dict(zip(names, chance.sample(start.slots, k=len(start.slots)), strict=True))
+    ring = f"ring_{digest(NAME, index)[:6]}"
+    hints = [f"The {name} key {chance.choice(GUESS_CUES[split][guess])}." for name, guess in guesses.items()]
+    patience = chance.choice(PATIENCE_CUES[split][start.patience])
+    skill = chance.choice(SKILL_CUES[split][start.skill])
+    opening = f"Write a Python function `{ring}()` that lists the notches of my keys: {', '.join(names)}."
+    facts = [Fact(id=name, text=_told(name, _notches(ring, name)), about=f"{name} key notches") for name in names]
+    return State(
+        id=f"{NAME}-{index}",
+        domain="coding",
+        query=" ".join([opening, *hints, skill, patience]),
+        task_uncertainty=UNCERTAINTY,
+        facts=facts,
+        tests=[f"assert {ring}() == {[_notches(ring, name) for name in names]}"],
+        split=split,
+        family=f"{NAME} {'+'.join(map(str, start.slots))} patience {start.patience} skill {start.skill}",
+        metadata={"guesses": guesses, "patience": start.patience, "skill": start.skill},
+    )
+
+
+def react(state: State, message: str, asked: int, chance: random.Random) -> tuple[str, ReactionMeta]:
+    """The user: it refuses by its patience, else reveals the key that was asked for, always clearly."""
+    if chance.random() >= state.metadata["patience"] * exact.WEARIES**asked:
+        return REFUSAL, ReactionMeta(reject_signal=1)
+    said = set(re.findall(r"\w+", message))
+    for fact in state.facts:
+        if fact.id in said:
+            return fact.text, ReactionMeta(answered_clarification=1, answer_clarity=1.0, revealed=[fact.id])
+    return NOT_ASKED, ReactionMeta()
+
+
+def read(said: str) -> Read:
+    """Decode the cues of the user's words. Raises UsageError for a request that is none of this world's."""
+    ring = re.search(r"`(ring_\w+)\(\)`", said)
+    if not ring:
+        raise UsageError(f"{NAME}: plays the tasks of its own world only (--mode synthetic --world {NAME})")
+    guesses = {}
+    told = {}
+    for name, hint in re.findall(r"The (\w+) key ([^.]+)\.", said):
+        if count := re.fullmatch(r"has (\d+) notches", hint):
+            told[name] = int(count[1])
+        else:
+            guesses[name] = _cued(hint, GUESS_CUES)
+    skill = next(
+        level for cues in SKILL_CUES.values() for level, texts in cues.items() if any(t in said for t in texts)
+    )
+    return Read(ring[1], guesses, told, skill)
+
+
+class Assistant:
+    """The world's own assistant as a chat model."""
+
+    def __init__(self, rest: str = "") -> None:
+        if rest:
+            raise UsageError(f"{NAME}: takes no name, got {rest!r}")
+        self.name = self.endpoint = f"{NAME}:"
+
+    async def complete(self, request: Request) -> Completion:
+        """Raises UsageError for a request that is neither a Clarify nor an Execute of this world."""
+        instruction = str(request.messages[-1]["content"])
+        drawn = digest64(msgspec.json.encode([request.seed, request.sample, request.messages]).decode()) / 2**64
+        # Neighbouring samples take neighbouring wordings, so that a variant always differs.
+        turn = digest64(str(request.seed)) + request.sample
+        heard = read("\n".join(str(message["content"]) for message in request.messages if message["role"] == "user"))
+        if load("coding_clarify").user in instruction:
+            hardest = min(heard.open or heard.guesses, key=lambda name: heard.guesses[name])
+            return Completion(text=QUESTIONS[turn % len(QUESTIONS)].format(hardest))
+        if load("coding_execute").user in instruction:
+            return Completion(text=_answer(heard, drawn, OPENINGS[turn % len(OPENINGS)]))
+        raise UsageError(f"{NAME}: can only ask or answer")
+
+    async def close(self) -> None: ...
+
+
+@MODELS.register(NAME)
+def _model(rest: str, options: Options) -> Assistant:
+    return Assistant(rest)
+
+
+WORLDS.register(NAME)(
+    World(
+        name=NAME,
+        persona=Persona(name="neutral", domain="coding", expertise="high"),
+        count=len(exact.STARTS),
+        states=states,
+        react=react,
+        turns=exact.MOST_SLOTS + 1,
+        table=exact.table,
+    )
+)
+
+
+def _answer(heard: Read, drawn: float, opening: str) -> str:
+    counts = [heard.told.get(name, _notches(heard.ring, name)) for name in heard.guesses]
+    if drawn >= heard.skill * prod(heard.open.values()):
+        counts[0] += 1
+    return _WRITTEN.format(opening=opening, ring=heard.ring, notches=counts)
+
+
+def _cued(hint: str, cues: Cues) -> float:
+    return next(level for by_level in cues.values() for level, texts in by_level.items() if hint in texts)
+
+
+def _notches(ring: str, name: str) -> int:
+    return 2 + digest64(f"{ring} {name}") % 8
+
+
+def _told(name: str, notches: int) -> str:
+    return f"The {name} key has {notches} notches."

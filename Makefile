@@ -14,7 +14,7 @@ install: $(STAMP) ## Make .venv with proact and everything that its tests need.
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,eval,plot,dev]'
 	@touch $@
 
 pipeline: install ## Play the demo tasks with the embedded model, run the tests, price it, and build pairs. No key.

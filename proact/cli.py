@@ -336,6 +336,35 @@ def reward(
 
 
 @app.command()
+def diagnose(
+    trajectories: Annotated[Path, typer.Argument(help="What generate wrote, best with --arms all --replicates 2.")],
+    rewards: Annotated[Path | None, Option(help="What reward wrote; without it the answers are scored here.")] = None,
+    spec: Annotated[str | None, Option(help="default, strict or per-turn. [default: that of the rewards]")] = None,
+    alpha: Annotated[float | None, Option(help="Weight of the whole cost.")] = None,
+    w_questions: Annotated[float | None, Option(help="Cost of a question.")] = None,
+    w_reject: Annotated[float | None, Option(help="Cost of a refusal.")] = None,
+    domain: Annotated[str | None, Option(help="Domain of lines that name none.")] = None,
+    isolation: Isolation = "auto",
+    plugin: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Say what a question was worth, whether the best policy is constant, and whether the simulated user plays fair."""
+    from proact.stages import diagnose as stage
+
+    given = {"alpha": alpha, "w_questions": w_questions, "w_reject": w_reject}
+    settings = stage.Settings(
+        trajectories=str(trajectories),
+        rewards=str(rewards) if rewards else None,
+        spec=spec,
+        weights={name: weight for name, weight in given.items() if weight is not None},
+        domain=domain,
+        isolation=isolation,
+        plugins=[str(path) for path in plugin or []],
+    )
+    _perform(stage, settings, str(trajectories), json)
+
+
+@app.command()
 def convert(
     form: Annotated[str, typer.Argument(metavar="DATASET", help="mbpp")],
     source: Annotated[Path, typer.Argument(metavar="SRC", help="The file as published.")],

@@ -125,19 +125,23 @@ class Pairs:
         )
 
 
-def _comparable(rows: Sequence[Row]) -> list[Row]:
-    """The decisions of a group that were free and had the same dialogue behind them, that of the first replicate.
+def free(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a group that were decided freely. Where the mainline goes on otherwise than its branches do, `again`
+    stands for it."""
+    found = [row for row in rows if not row.trajectory.forced]
+    if any(row.trajectory.branch == "again" for row in found):
+        return [row for row in found if row.trajectory.branch != "mainline"]
+    return found
 
-    Where the mainline goes on otherwise than its branches do, `again` stands for it.
-    """
-    free = [row for row in rows if row.trajectory.branch in ORDER and not row.trajectory.forced]
-    if any(row.trajectory.branch == "again" for row in free):
-        free = [row for row in free if row.trajectory.branch != "mainline"]
-    if not free:
+
+def _comparable(rows: Sequence[Row]) -> list[Row]:
+    """The free decisions of a group with the same dialogue behind them, that of the first replicate."""
+    played = [row for row in free(rows) if row.trajectory.branch in ORDER]
+    if not played:
         return []
-    first = min(free, key=lambda row: row.trajectory.replicate).trajectory
+    first = min(played, key=lambda row: row.trajectory.replicate).trajectory
     said = first.messages[: first.at]
-    return [row for row in free if row.trajectory.messages[: row.trajectory.at] == said]
+    return [row for row in played if row.trajectory.messages[: row.trajectory.at] == said]
 
 
 def p_better(margin: float, error: float) -> float:

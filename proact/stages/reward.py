@@ -21,6 +21,8 @@ from proact.labels import caveat
 from proact.records import Failure, PreferencePair, Reward, Trajectory
 from proact.registry import load_plugin
 from proact.rewards.components import Verdicts
+from proact.rewards.constant import Constancy
+from proact.rewards.decisions import decisions
 from proact.rewards.pairs import ORDER, Mode, Pairs, Row, kept
 from proact.rewards.score import reward, scored
 from proact.rewards.specs import Spec
@@ -68,7 +70,7 @@ class RewardRun:
         self.pairs = Pairs(settings.pairs, settings.spec.label)
         self.failures: list[Failure] = []
         self.means: dict[tuple[str, str], list[Reward | None]] = defaultdict(list)
-        self.better: set[str] = set()
+        self.constancy = Constancy()
         self.chosen: Counter[str] = Counter()
         self.largest = 0.0
         self.tokens = 0
@@ -96,6 +98,7 @@ class RewardRun:
         self._write_failures(rewards_path)
         report = self._report(len(rows), time.monotonic() - started)
         sidecar.write_meta(pairs_path, self._meta(report))
+        sidecar.write_meta(rewards_path, {"spec": msgspec.to_builtins(settings.spec)})
         return report
 
     def _written(self, scores: Any, file: Any) -> Iterator[Row]:
@@ -125,9 +128,11 @@ class RewardRun:
 
     def _paired(self, rows: Iterator[Row]) -> Iterator[PreferencePair]:
         for _, group in groupby(rows, key=lambda row: row.trajectory.group):
-            if pair := self.pairs.of(list(group)):
+            together = list(group)
+            for decision in decisions(together, self.settings.spec.w_task):
+                self.constancy.add(decision)
+            if pair := self.pairs.of(together):
                 self.largest = max(self.largest, pair.margin)
-                self.better.add(pair.chosen_action)
                 yield pair
 
     def _thinned(self, spool: Iterable[bytes]) -> Iterator[bytes]:
@@ -174,7 +179,7 @@ class RewardRun:
             "pairs": self.chosen.total(),
             "chosen": {action: self.chosen[action] for action in ACTIONS},
             "reasons": dict(sorted(self.pairs.reasons.items())),
-            "constant_policy": next(iter(self.better)) if len(self.better) == 1 else None,
+            "constant_policy": self.constancy.action,
             "tokens": self.tokens,
             "seconds": round(seconds, 2),
             "out": self.settings.out,

@@ -366,7 +366,7 @@ def diagnose(
 
 @app.command()
 def convert(
-    form: Annotated[str, typer.Argument(metavar="DATASET", help="mbpp")],
+    form: Annotated[str, typer.Argument(metavar="DATASET", help="mbpp, humanevalcomm, clariq or in3")],
     source: Annotated[Path, typer.Argument(metavar="SRC", help="The file as published.")],
     out: Annotated[Path | None, Option(help="States. [default: data/seeds/DATASET_states.jsonl]")] = None,
     json: Json = False,

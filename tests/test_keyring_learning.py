@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +20,7 @@ from keyring_play import (
     thinned,
     value,
 )
+from support import Cli, read_lines, succeeded
 
 from proact import plots
 from proact.worlds import exact
@@ -87,22 +84,15 @@ def test_the_price_moves_the_ask_rate_with_default_pairs_and_hardly_with_best_wo
     assert out.stat().st_size > 10_000
 
 
-def proact(folder: Path, *arguments: str) -> None:
-    environment = {**os.environ, "PROACT_CACHE_DIR": str(folder / "cache")}
-    command = [sys.executable, "-m", "proact", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def generated(cli: Cli, seed: int, *more: str) -> None:
+    world = ("--mode", "synthetic", "--world", "keyring", "--out", "t.jsonl", "--seed", seed)
+    branching = ("--multi-turn", "--branch-turns", "--branches", 1, "--policy", "always-clarify")
+    succeeded(cli("generate", *world, *branching, *more))
 
 
-def generated(folder: Path, seed: int, *more: str) -> None:
-    world = ("--mode", "synthetic", "--world", "keyring", "--out", "t.jsonl", "--seed", str(seed))
-    branching = ("--multi-turn", "--branch-turns", "--branches", "1", "--policy", "always-clarify")
-    proact(folder, "generate", *world, *branching, *more)
-
-
-def rewarded(folder: Path, *more: str) -> list[dict[str, Any]]:
-    proact(folder, "reward", "--trajectories", "t.jsonl", "--rewards", "r.jsonl", "--out", "p.jsonl", *more)
-    return [json.loads(line) for line in (folder / "p.jsonl").read_text("utf-8").splitlines()]
+def rewarded(cli: Cli, *more: str) -> list[dict[str, Any]]:
+    succeeded(cli("reward", "--trajectories", "t.jsonl", "--rewards", "r.jsonl", "--out", "p.jsonl", *more))
+    return read_lines("p.jsonl")
 
 
 def as_pairs(rows: list[dict[str, Any]]) -> list[Pair]:
@@ -118,13 +108,13 @@ def as_pairs(rows: list[dict[str, Any]]) -> list[Pair]:
     ]
 
 
-def test_the_first_round_is_what_the_commands_write(tmp_path: Path) -> None:
-    generated(tmp_path, 7, "--method", METHOD, "--n-states", "60")
+def test_the_first_round_is_what_the_commands_write(cli: Cli) -> None:
+    generated(cli, 7, "--method", METHOD, "--n-states", "60")
     played = {state.id for state in STATES[:60]}
     expected = [pair for pair in pairs(outcomes([7], lambda key: False), 0.3) if pair.state_id in played]
-    assert sorted(as_pairs(rewarded(tmp_path, "--alpha", "0.3", "--no-thin"))) == sorted(expected)
-    assert sorted(as_pairs(rewarded(tmp_path, "--alpha", "0.3"))) == sorted(thinned(expected))
-    assert sorted(as_pairs(rewarded(tmp_path, "--alpha", "0.3", "--pairs", "best-worst"))) == sorted(expected)
+    assert sorted(as_pairs(rewarded(cli, "--alpha", "0.3", "--no-thin"))) == sorted(expected)
+    assert sorted(as_pairs(rewarded(cli, "--alpha", "0.3"))) == sorted(thinned(expected))
+    assert sorted(as_pairs(rewarded(cli, "--alpha", "0.3", "--pairs", "best-worst"))) == sorted(expected)
 
 
 LEARNER = """
@@ -139,11 +129,11 @@ def learner(state, persona, messages):
 """
 
 
-def test_a_later_round_is_what_the_commands_write(tmp_path: Path, executed: list[Outcome]) -> None:
+def test_a_later_round_is_what_the_commands_write(cli: Cli, executed: list[Outcome]) -> None:
     table = learned(thinned(pairs(executed, 0.3)))
     asks: set[Key] = {key for key, wanted in table.items() if wanted}
     assert any(turn > 0 for _, turn in asks)
-    (tmp_path / "learner.py").write_text(LEARNER.format(asks=asks), "utf-8")
+    Path("learner.py").write_text(LEARNER.format(asks=asks), "utf-8")
     policy: tuple[str, ...] = (
         "--continue-by",
         "learner",
@@ -155,8 +145,8 @@ def test_a_later_round_is_what_the_commands_write(tmp_path: Path, executed: list
         "test",
     )
     policy += ("--method", METHOD)
-    generated(tmp_path, 3, *policy)
-    written = as_pairs(rewarded(tmp_path, "--alpha", "0.3", "--no-thin"))
+    generated(cli, 3, *policy)
+    written = as_pairs(rewarded(cli, "--alpha", "0.3", "--no-thin"))
     states = {pair.state_id for pair in written}
     expected = pairs(outcomes([3], asks.__contains__), 0.3)
     assert sorted(written) == sorted(pair for pair in expected if pair.state_id in states)

@@ -1,8 +1,8 @@
 """Does the simulated user play fair? What it gave away unasked, made up, said twice or cut off, and how patient it was.
 
-Reads what was said, not only what the simulator says of itself. A fact counts as told when the reply holds nearly all of
-its words, and of those by which it goes beyond the dialogue so far; a value counts as made up when a number, a quoted text or an
-identifier stands in no fact and was not said before. Paraphrase without a value is not judged.
+Reads what was said, not only what the simulator says of itself. A fact counts as told when the reply holds nearly all
+of its words, and of those by which it goes beyond the dialogue so far; a value counts as made up when a number, a
+quoted text or an identifier stands in no fact and was not said before. Paraphrase without a value is not judged.
 """
 
 from __future__ import annotations

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from proact import console, jsonl
-from proact.datasets import mbpp
+from proact.datasets import clariq, humanevalcomm, in3, mbpp
 from proact.errors import UsageError
 from proact.records import State
 from proact.stage import run_pure
 
-FORMATS: dict[str, Callable[[Path], Iterator[State]]] = {"mbpp": mbpp.states}
+FORMATS: dict[str, Callable[[Path], Iterator[State]]] = {
+    "mbpp": mbpp.states,
+    "humanevalcomm": humanevalcomm.states,
+    "clariq": clariq.states,
+    "in3": in3.states,
+}
 
 
 def convert(form: str, source: Path, out: Path) -> dict[str, Any]:

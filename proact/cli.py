@@ -145,7 +145,8 @@ def generate(
     from proact.rollout import Rules
     from proact.stages import generate as stage
 
-    unfit(mode == "synthetic", "--mode synthetic", dataset=dataset, split=split, repeat=repeat)
+    unfit(mode == "synthetic", "--mode synthetic", dataset=dataset, repeat=repeat, split=split and not world)
+    unfit(mode == "dataset", "--mode dataset", world=world)
     unfit(multi_turn, "--multi-turn", no_rollout=not rollout)
     unfit(not multi_turn, "a single decision (no --multi-turn)", branch_turns=branch_turns)
     source = None if mode == "synthetic" else str(dataset or shipped(SEEDS))

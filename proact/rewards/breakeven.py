@@ -10,6 +10,9 @@ from proact.rewards.specs import Spec, interrupt_cost
 from proact.users import personas as numbers
 
 QUESTIONS = (1, 2, 3)
+NOTHING_HAPPENED: dict[str, float | None] = dict.fromkeys(
+    ("n_clarify", "n_questions", "rejects", "answered", "off_topic", "long_turns"), 0.0
+)
 
 
 def specified(user_model: str) -> bool:
@@ -23,7 +26,7 @@ def break_even(persona: Persona, n_questions: int, spec: Spec) -> float | None:
     The expected cost, refusals included, over the chance of a clear answer. None when success earns nothing.
     """
     answers, states = numbers.ANSWERS[persona.patience], numbers.STATES[persona.expertise]
-    asked: dict[str, float | None] = {"n_clarify": 1, "n_questions": n_questions}
+    asked = {**NOTHING_HAPPENED, "n_clarify": 1.0, "n_questions": float(n_questions)}
     cost = answers * interrupt_cost({**asked, "answered": 1}, spec)
     cost += (1 - answers) * interrupt_cost({**asked, "rejects": 1}, spec)
     return cost / (spec.w_task * answers * states) if spec.w_task > 0 else None

@@ -93,7 +93,8 @@ def _weighed(earned: Reward, spec: Spec) -> Reward:
         return earned
     cost = interrupt_cost(earned.components, spec)
     worth = total(earned.task_score, cost, earned.components, spec)
-    return msgspec.structs.replace(earned, interrupt_cost=cost, total=worth, spec=spec.label)
+    worth = None if worth is None else round(worth, 9)
+    return msgspec.structs.replace(earned, interrupt_cost=round(cost, 9), total=worth, spec=spec.label)
 
 
 def _spec_of(settings: Settings, path: Path) -> Spec:

@@ -332,8 +332,6 @@ def _resolved(settings: Settings, world: World | None) -> Settings:
     if settings.continue_by and rules.continuation != "policy":
         raise UsageError("--continue-by names the policy of --continuation policy")
     if world:
-        if settings.mode != "synthetic":
-            raise UsageError(f"--world {world.name} makes its own states; it needs --mode synthetic")
         if rules.max_turns < world.turns:
             raise UsageError(f"--world {world.name} needs --max-turns {world.turns} or more")
         rules = msgspec.structs.replace(rules, closed=True)

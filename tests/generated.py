@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("generate", "judge", "reward", "convert", "validate", "doctor", "models")
+COMMANDS = ("generate", "judge", "reward", "diagnose", "convert", "world", "validate", "doctor", "models")
 INTRODUCTION = """\
 # Data
 
@@ -39,6 +39,22 @@ A seed task needs no more than this:
 ```
 
 With `facts`, the simulated user has something to answer; with `tests` or a `checklist`, the answer has a score.
+
+## Public data sets
+
+`proact convert DATASET FILE` makes states of data that you have fetched yourself. Nothing of it ships with proact; look
+at the licence before you pass anything on.
+
+| data set | source | licence as found | states |
+|---|---|---|---|
+| `mbpp` | google-research/google-research, `mbpp/` (Austin et al. 2021, arXiv 2108.07732) | CC-BY-4.0 | one per problem; its name, signature and examples are what a user can add |
+| `humanevalcomm` | jie-jw-wu/human-eval-comm, `Benchmark/HumanEvalComm.jsonl` (Wu and Fard 2024, arXiv 2406.00215) | none in the repository; the HumanEval part is MIT | 164 originals to answer at once, 762 ambiguous, inconsistent or incomplete variants to ask about (`metadata.should`); 13 variants with three faults are left out |
+| `clariq` | aliannejadi/ClariQ, `data/*.tsv` (Aliannejadi et al. 2020, arXiv 2009.11352) | none in the repository | one per request and facet, with the workers' answers as facts; `task_uncertainty` is (clarification need - 1) / 3; nothing scores a search, so there is no task score |
+| `in3` | OpenBMB/Tell_Me_More, `data/` (Qian et al. 2024, arXiv 2402.09205) | Apache-2.0 | one per task; of each missing detail one of the listed options is drawn by a hash of the task, told when asked for, and expected in the plan |
+
+HumanEvalComm prints expected strings without quotes: an output counts as a string where the reference, run in the
+sandbox, does not return it as a literal. Problems 2, 4 and 32 come with a relation in place of equality. Variants often
+call the function `candidate`; their tests, facts and references do so too.
 """  # noqa: E501
 
 

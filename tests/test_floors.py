@@ -19,7 +19,7 @@ FLOORS = [
     "llm",
     "training",
     "domains policies users worlds datasets",
-    "judges rewards rollout",
+    "judges rewards rollout arms",
     "stages",
     "loops api cli options __main__",
 ]

@@ -37,6 +37,8 @@ class Exchange(NamedTuple):
     before: set[str]
     """Ids of the facts that had been told earlier."""
     invented: set[str]
+    draw: tuple[object, ...]
+    """What the chance of being answered is keyed by; branches share it."""
     likely: float | None
     """The probability, as specified, that it is answered; None for a simulator with numbers of its own."""
     meta: ReactionMeta
@@ -46,7 +48,7 @@ def exchanges(trajectory: Trajectory) -> Iterator[Exchange]:
     """The questions of a rollout with their replies."""
     facts, asked_before = _facts(trajectory), _questions_before(trajectory)
     before: set[str] = set()
-    for step in trajectory.rollout:
+    for number, step in enumerate(trajectory.rollout):
         message = str(trajectory.messages[step.at].get("content") or "")
         if step.action == "Clarify":
             reply = _reply(trajectory, step.at)
@@ -62,6 +64,7 @@ def exchanges(trajectory: Trajectory) -> Iterator[Exchange]:
                 told=told,
                 before=set(before),
                 invented=_values(reply) - _values("\n".join(known)),
+                draw=(trajectory.seed, trajectory.state.id, trajectory.replicate, trajectory.turn + number),
                 likely=likely if specified(trajectory.user_model) else None,
                 meta=step.meta,
             )
@@ -109,7 +112,7 @@ class Audit:
 
 
 def _patience(name: str, items: list[Exchange]) -> dict[str, Any]:
-    heard = [item for item in items if not item.meta.silence]
+    heard = list({item.draw: item for item in items if not item.meta.silence}.values())
     specified_rates = [item.likely for item in heard if item.likely is not None]
     clear = [item.meta.answer_clarity for item in heard if item.meta.answered_clarification]
     own = len(specified_rates) < len(heard) or not heard

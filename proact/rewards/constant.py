@@ -7,8 +7,9 @@ covariance of two halves of the replicates, and what a policy that knew each sta
 
 from __future__ import annotations
 
+from array import array
 from math import erfc, exp, pi, sqrt
-from statistics import fmean
+from statistics import covariance, fmean
 
 from proact.records import Action
 from proact.rewards.decisions import Decision
@@ -19,12 +20,11 @@ NOTHING = 0.005
 
 
 class Constancy:
-    """Takes in decisions one by one; keeps sums only."""
+    """Takes in decisions one by one; keeps three numbers of each at most."""
 
     def __init__(self) -> None:
         self._preferred: set[Action] = set()
-        self._differences: list[float] = []
-        self._halves: list[tuple[float, float]] = []
+        self._differences, self._left, self._right = array("d"), array("d"), array("d")
 
     def add(self, decision: Decision) -> None:
         asking, answering = decision.values.get("Clarify", {}), decision.values.get("Execute", {})
@@ -37,16 +37,15 @@ class Constancy:
         if abs(mean) > TIE:
             self._preferred.add("Clarify" if mean > 0 else "Execute")
         if len(differences) > 1:
-            self._halves.append((fmean(differences[::2]), fmean(differences[1::2])))
+            self._left.append(fmean(differences[::2]))
+            self._right.append(fmean(differences[1::2]))
 
     @property
     def spread(self) -> float | None:
         """The variance of the true differences between decisions; None unless most of them have replicates."""
-        if len(self._halves) < 2 or 2 * len(self._halves) < len(self._differences):
+        if len(self._left) < 2 or 2 * len(self._left) < len(self._differences):
             return None
-        left, right = (fmean(half) for half in zip(*self._halves, strict=True))
-        products = sum((one - left) * (two - right) for one, two in self._halves)
-        return products / (len(self._halves) - 1)
+        return covariance(self._left, self._right)
 
     @property
     def gain(self) -> float | None:

@@ -21,8 +21,7 @@ Key = tuple[str, int]
 Asks = Callable[[Key], bool]
 STATES = list(keyring.states(len(exact.STARTS)))
 START = {state.family: start for state, start in zip(STATES, exact.STARTS, strict=True) if state.family}
-_system, _ask = load("coding_clarify").fill(profile="")
-_, _execute = load("coding_execute").fill(profile="")
+_system, _execute = load("coding_execute").fill(profile="")
 
 
 class Outcome(NamedTuple):

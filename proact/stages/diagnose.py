@@ -19,7 +19,7 @@ from proact.rewards.pairs import Row
 from proact.rewards.score import reward, scored
 from proact.rewards.specs import Spec, interrupt_cost, spec_named, total
 from proact.rewards.trajectories import Sorted
-from proact.sandbox import Sandbox
+from proact.sandbox import Isolation, Sandbox
 
 MAIN = ("EVPI", "gross VoI", "net VoI", "leak", "asking pays")
 AUDITED = {
@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     spec: str | None = None
     weights: dict[str, float] = {}
     domain: str | None = None
-    isolation: str = "auto"
+    isolation: Isolation = "auto"
     plugins: list[str] = []
 
 

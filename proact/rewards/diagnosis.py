@@ -75,5 +75,9 @@ def _findings(report: dict[str, Any]) -> Iterator[str]:
         if row["agrees"] is False:
             rate = row["observed"]["mean"]
             yield f"{row['persona']} answers {rate:.0%} of the questions, not the {row['specified']:.0%} specified."
-    if 0 < report["tasks"] < FEW:
+    if not report["tasks"]:
+        yield "There is no decision to compare."
+    elif report["tasks"] == 1:
+        yield "There is only one task: nothing can be said beyond it."
+    elif report["tasks"] < FEW:
         yield f"There are only {report['tasks']} tasks: the intervals are too narrow for skewed values."

@@ -103,7 +103,7 @@ def _spec_of(settings: Settings, path: Path) -> Spec:
         return spec_named(settings.spec, dict(settings.weights))
     body = sidecar.read_meta(path).get("spec")
     if body is None:
-        label = next(jsonl.read(path, Reward)).spec
+        label = next((earned.spec for earned in jsonl.read(path, Reward)), "default")
         body = msgspec.to_builtins(spec_named(label.partition("@")[0], {}))
         if "+" in label:
             raise UsageError(f"{path}: spec {label} has weights of its own; give --spec, --alpha and the others")
@@ -139,11 +139,11 @@ def _show_worth(report: dict[str, Any]) -> None:
     few = [part for part in parts if sum(other["by"] == part["by"] for other in parts) <= MOST_PARTS]
     if few:
         rows = [
-            [f"{part['by']} {part['of']}", part["figures"]["net VoI"]["n"]]
+            [part["by"], part["of"], part["figures"]["net VoI"]["n"]]
             + [_with_ends(part["figures"][name]) for name in MAIN]
             for part in few
         ]
-        console.table("by persona, uncertainty, turn and family", ["", "n", *MAIN], rows)
+        console.table("by persona, uncertainty, turn and family", ["by", "of", "n", *MAIN], rows)
 
 
 def _gain(gain: float | None) -> str:
@@ -153,7 +153,7 @@ def _gain(gain: float | None) -> str:
 def _with_ends(figure: dict[str, Any]) -> str:
     if figure["mean"] is None:
         return "-"
-    ends = "" if figure["low"] is None else f" ({figure['low']:.2f}..{figure['high']:.2f})"
+    ends = "" if figure["low"] is None else f" {figure['low']:.2f}..{figure['high']:.2f}"
     return f"{figure['mean']:.3f}{ends}"
 
 

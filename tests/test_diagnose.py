@@ -12,6 +12,7 @@ import pytest
 from rows import line
 from support import Cli, Row, persona, read_lines, state, succeeded, write_lines
 
+from proact.llm import weights
 from proact.records import Action, Persona, Reward, Trajectory
 from proact.rewards.audit import Audit
 from proact.rewards.breakeven import QUESTIONS, break_even, hopeless, table
@@ -228,9 +229,12 @@ def test_the_simulator_audit_reads_what_was_said() -> None:
 
 def test_patience_is_compared_with_its_table(cli: Cli) -> None:
     write_lines("personas.jsonl", [persona("hasty", patience="low"), persona("calm", patience="high")])
-    flags = ("--mode", "synthetic", "--n-states", 30, "--branches", 0, "--policy", "always-clarify", "--persona", "all")
-    succeeded(cli("generate", *flags, "--personas", "personas.jsonl", "--out", "t.jsonl"))
+    flags = ("--mode", "synthetic", "--n-states", 30, "--branches", 1, "--policy", "always-clarify", "--persona", "all")
+    succeeded(cli("generate", *flags, "--arms", "all", "--personas", "personas.jsonl", "--out", "t.jsonl"))
     patience = {row["persona"]: row for row in diagnosed(cli)["simulator"]["patience"]}
+    # The placebo meets the same chance as the question, which counts once.
+    assert {row["observed"]["n"] for row in patience.values()} == {30}
+    assert all(row["n_clarity"] > 0 for row in patience.values())
     assert patience["hasty"]["specified"] == pytest.approx(0.3)
     assert patience["calm"]["specified"] == pytest.approx(0.9)
     assert patience["hasty"]["observed"]["mean"] < 0.6 < patience["calm"]["observed"]["mean"]
@@ -260,7 +264,9 @@ def test_the_pairs_file_says_what_diagnose_says_about_a_constant_policy(cli: Cli
 
 
 @pytest.mark.local_model
-def test_the_embedded_model_and_the_shipped_twins_are_diagnosed(cli: Cli) -> None:
+def test_the_embedded_model_and_the_shipped_twins_are_diagnosed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROACT_CACHE_DIR", str(KEPT))
+    weights.fetch()
     flags = ("--split", "demo", "--n-states", 2, "--model", "local:smollm2", "--max-completion-tokens", 64)
     arms = ("--arms", "all", "--replicates", 2, "--branches", 1, "--out", "t.jsonl")
     succeeded(cli("generate", *flags, *arms))

@@ -114,7 +114,7 @@ class Audit:
 def _patience(name: str, items: list[Exchange]) -> dict[str, Any]:
     heard = list({item.draw: item for item in items if not item.meta.silence}.values())
     specified_rates = [item.likely for item in heard if item.likely is not None]
-    clear = [item.meta.answer_clarity for item in heard if item.meta.answered_clarification]
+    clear = [item.meta.answer_clarity for item in items if item.meta.answered_clarification]
     own = len(specified_rates) < len(heard) or not heard
     observed = _share(sum(not item.meta.reject_signal for item in heard), len(heard))
     expected = None if own else fmean(specified_rates)

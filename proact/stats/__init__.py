@@ -1,0 +1,1 @@
+"""Statistics that a comparison rests on; they know numbers, not records."""

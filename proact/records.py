@@ -425,23 +425,68 @@ class PreferencePair(Record, frozen=True, kw_only=True):
     """Name or hash of the reward spec."""
 
 
+class Measured(Record, frozen=True, kw_only=True):
+    """Every metric of one conversation; a mainline counts by its first line, which spans the whole."""
+
+    id: str
+    """Id of the conversation's first line, or of the conversation of a log."""
+    conversation: str
+    """Id of the conversation."""
+    method: str
+    """What is compared."""
+    task: str
+    """What methods are paired on: the state, or the problem of a log."""
+    persona: str = ""
+    """Name of the persona, or id of the profile."""
+    family: str | None = None
+    """Family of the state."""
+    split: str | None = None
+    """Split of the state."""
+    seed: int = 0
+    """Seed of the run."""
+    replicate: int = 0
+    """Number of the repetition, from 0."""
+    domain: str = ""
+    """Domain of the task."""
+    action: Action | None = None
+    """The first decision; null for a log."""
+    metrics: dict[str, float | None] = {}
+    """Value of every metric; null when it is missing or does not apply."""
+    missing: list[str] = []
+    """Metrics whose value is due and could not be had."""
+    not_applicable: list[str] = []
+    """Metrics that do not apply here."""
+    weights: dict[str, float] = {}
+    """How much a value counts, for metrics that are weighted by a count."""
+    preference_compliance_scores: list[float] = []
+    """Compliance of each judged answer to which a preference applies."""
+    success_source: str = ""
+    """What task_success rests on: tests, checklist, correctness, completed, or nothing."""
+
+
 class Metric(Record, frozen=True, kw_only=True):
     """One row of an evaluation."""
 
     id: str
-    """`method/metric`."""
+    """`method/metric`, then `/by=value` for a part of the conversations."""
     method: str
     """What was measured."""
     metric: str
     """Name of the metric."""
+    by: str = ""
+    """The part that was measured, as `persona=Anna`; empty for all."""
     mean: float | None
     """Its mean over tasks."""
     ci_low: float | None
     """Lower end of the 95 % interval."""
     ci_high: float | None
     """Upper end of the 95 % interval."""
+    interval: str = ""
+    """How the interval was computed: t, wilson or bootstrap."""
     n: int
     """Conversations in the mean."""
+    tasks: int = 0
+    """Tasks in the mean; the interval is over them."""
     missing: int
     """Conversations whose value could not be had."""
     not_applicable: int

@@ -27,7 +27,10 @@ CORNERS = ((8, 7, "left"), (-8, 7, "right"), (8, -14, "left"), (-8, -14, "right"
 
 
 class Point(NamedTuple):
-    """A method in the Pareto plot: x is interruption cost, y is success, each with the ends of its interval."""
+    """A method in the Pareto plot: x is interruption cost, y is success, each with the ends of its interval.
+
+    `order` is its place among all methods, which decides its colour and shape.
+    """
 
     label: str
     x: float
@@ -35,6 +38,7 @@ class Point(NamedTuple):
     x_ends: tuple[float, float] | None = None
     y_ends: tuple[float, float] | None = None
     on_front: bool = True
+    order: int = 0
 
 
 def needed() -> None:
@@ -49,8 +53,8 @@ def pareto(points: Sequence[Point], *, cost: str = "interruption cost", success:
     """Success (up) against interruption cost: the front is drawn, what it dominates is hollow."""
     figure, axes = _empty(6.3, 3.9)
     _front_line(axes, [point for point in points if point.on_front])
-    for index, point in enumerate(points):
-        _point(axes, point, COLOURS[index % len(COLOURS)], SHAPES[index % len(SHAPES)])
+    for point in points:
+        _point(axes, point, COLOURS[point.order % len(COLOURS)], SHAPES[point.order % len(SHAPES)])
     axes.set_xlabel(f"{cost}  (less is better)")
     axes.set_ylabel(f"{success}  (more is better)")
     axes.margins(0.16, 0.14)
@@ -90,7 +94,7 @@ def save(figure: Figure, *paths: Path) -> None:
 
 
 def inline(figure: Figure, title: str) -> str:
-    """A picture as an svg element for a page: no background, text and axes in the page's own colour."""
+    """A picture as an svg element for a page, in the colours of the page's style: --paper and --c0 to --c5."""
     from matplotlib import rc_context
 
     buffer = io.StringIO()
@@ -103,7 +107,9 @@ def inline(figure: Figure, title: str) -> str:
     svg = re.sub(r' id="[a-z0-9.]+_\d+"', "", svg)
     width, height = (float(value) for value in re.findall(r'(?:width|height)="([\d.]+)pt"', svg)[:2])
     head = f'<svg role="img" aria-label="{_escaped(title)}" viewBox="0 0 {width:g} {height:g}" class="plot">'
-    return head + svg[svg.index(">") + 1 :].replace(INK, "currentColor").replace(PAPER, "var(--paper)")
+    names = {INK: "currentColor", PAPER: "var(--paper)"}
+    names |= {colour: f"var(--c{order})" for order, colour in enumerate(COLOURS)}
+    return head + re.sub("|".join(names), lambda found: names[found[0]], svg[svg.index(">") + 1 :])
 
 
 def _escaped(text: str) -> str:

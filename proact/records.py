@@ -497,6 +497,58 @@ class Metric(Record, frozen=True, kw_only=True):
     """Direction."""
 
 
+class Weighting(Record, frozen=True, kw_only=True):
+    """What one weighting of a sweep makes of the same rollouts."""
+
+    id: str
+    """The weights that were swept, as `alpha=0.2 w_reject=1`."""
+    weights: dict[str, float]
+    """Value of every weight that was swept."""
+    spec: str
+    """Name or hash of the reward spec."""
+    pairs: int
+    """Groups in which one action is better."""
+    chosen: dict[str, int]
+    """How many of them choose each action."""
+    ties: int
+    """Groups in which both actions are worth the same."""
+    flips: int
+    """Pairs that choose the other action than under the unchanged spec."""
+    appear: int
+    """Pairs whose group is a tie under the unchanged spec."""
+    vanish: int
+    """Pairs of the unchanged spec whose group is a tie here."""
+    policy_success: float | None
+    """Mean task score of taking the better action in every group."""
+    policy_cost: float | None
+    """What that costs at the prices of the unchanged spec, so that weightings can be compared."""
+    on_front: bool
+    """Whether no other weighting's policy succeeds as often at a lower cost."""
+    methods: dict[str, dict[str, float | bool | None]]
+    """By method: success, cost and reward of its conversations under this weighting, and whether it is on the front."""
+
+
+class Flip(Record, frozen=True, kw_only=True):
+    """A group whose better action depends on the weighting."""
+
+    group: str
+    """The group."""
+    state_id: str
+    """Id of the state."""
+    persona: str
+    """Name of the persona."""
+    method: str
+    """Method of the trajectories."""
+    unchanged: Action | None
+    """The better action under the unchanged spec; null for a tie."""
+    task_gain: float | None
+    """Task score of Clarify minus that of Execute."""
+    break_even_alpha: float | None
+    """Alpha at which both actions are worth the same, all else unchanged; null when there is none."""
+    other_at: list[str]
+    """Weightings under which another action, or none, is better."""
+
+
 class Failure(Record, frozen=True, kw_only=True):
     """A job that has no record, and why."""
 

@@ -100,7 +100,10 @@ def finding(entry: dict[str, Any]) -> str:
         return "identical"
     best = entry["best"] or " = ".join(entry["equal_best"])
     near = entry["not_told_apart"]
-    return f"{best} is best" if not near else f"{best}; not told apart from {', '.join(near)}"
+    verb = "is" if len(entry["equal_best"]) < 2 else "are"
+    if not near:
+        return f"{best} {verb} best"
+    return f"{best} {'leads' if verb == 'is' else 'lead'}, not told apart from {', '.join(near)}"
 
 
 def _pair(duel: dict[str, Any], unit: str) -> dict[str, str]:

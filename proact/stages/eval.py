@@ -191,7 +191,15 @@ class EvalRun:
             return {}
         pictures = {}
         points = [
-            plots.Point(one["method"], one["x"], one["y"], _pair(one["x_ends"]), _pair(one["y_ends"]), one["on_front"])
+            plots.Point(
+                label=one["method"],
+                x=one["x"],
+                y=one["y"],
+                x_ends=_pair(one["x_ends"]),
+                y_ends=_pair(one["y_ends"]),
+                on_front=one["on_front"],
+                order=result["methods"].index(one["method"]),
+            )
             for one in result["pareto"]
         ]
         if points:

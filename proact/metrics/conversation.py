@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from proact.judges.turns import final_answer, said
+from proact.judges.turns import exchanges, final_answer
 from proact.labels import gated
 from proact.metrics.base import METRICS, Absent, Value, Weighted, metric
 from proact.metrics.subject import Subject
@@ -95,13 +95,13 @@ def turns_to_success(subject: Subject) -> Value:
     if solved != 1.0:
         return solved if isinstance(solved, Absent) else NOT_APPLICABLE
     at = _answer_at(subject)
-    return sum(index <= at for index in subject.assistant_at)
+    return min(len(subject.turns), 1 + sum(turn < at for turn in subject.turns))
 
 
 @metric("avg_turns", field="total_turns", unit="assistant turns", higher_is_better=False)
 def total_turns(subject: Subject) -> Value:
     """Assistant turns of the conversation."""
-    return len(subject.assistant_at)
+    return len(subject.turns)
 
 
 @metric("avg_user_tokens", field="user_token_count", unit="words", higher_is_better=False)
@@ -194,7 +194,7 @@ def asked(subject: Subject) -> Value:
     """Questions that the assistant asked in its Clarify turns, or in any message of an outside log."""
     if subject.line:
         return subject.counts["n_questions"] or 0.0
-    return float(sum(len(questions(said(subject.messages[at]))) for at in subject.assistant_at))
+    return float(sum(len(questions(exchange.answer)) for exchange in exchanges(subject.messages)))
 
 
 @metric("avg_rejections", field="rejections", unit="rejections", higher_is_better=False)
@@ -214,8 +214,7 @@ def feedback(subject: Subject) -> Value:
     """Reward of the user's reactions by the feedback judge, over those that it is sure enough of."""
     heard = subject.judged("feedback")
     if heard is None:
-        reacted = any(message["role"] == "user" for message in subject.messages[min(subject.assistant_at, default=0) :])
-        return MISSING if reacted and subject.assistant_at else NOT_APPLICABLE
+        return MISSING if any(exchange.reaction for exchange in exchanges(subject.messages)) else NOT_APPLICABLE
     sure = [
         reward
         for one in heard

@@ -13,6 +13,7 @@ import msgspec
 from proact import jsonl
 from proact.errors import InputError, UsageError
 from proact.judges.effort import Effort, analyze, sizes
+from proact.judges.turns import exchanges
 from proact.labels import TAU
 from proact.records import Action, Message, Reward, Trajectory, Verdict
 from proact.rewards.specs import raw_counts
@@ -135,9 +136,9 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return raw_counts(self.line, LONG_WORDS) if self.line else {}
 
     @cached_property
-    def assistant_at(self) -> list[int]:
-        """Indices of the assistant's messages."""
-        return [index for index, message in enumerate(self.messages) if message["role"] == "assistant"]
+    def turns(self) -> list[int]:
+        """Index of the message that ends each of the assistant's turns."""
+        return [exchange.at for exchange in exchanges(self.messages)]
 
 
 def _subject_key(verdict: Verdict) -> str:

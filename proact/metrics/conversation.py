@@ -8,7 +8,7 @@ from proact.judges.turns import exchanges, final_answer
 from proact.labels import gated
 from proact.metrics.base import METRICS, Absent, Value, Weighted, metric
 from proact.metrics.subject import Subject
-from proact.records import Measured
+from proact.records import Measured, Verdict
 from proact.rewards.score import answers
 from proact.text import questions
 
@@ -215,13 +215,9 @@ def feedback(subject: Subject) -> Value:
     heard = subject.judged("feedback")
     if heard is None:
         return MISSING if any(exchange.reaction for exchange in exchanges(subject.messages)) else NOT_APPLICABLE
-    sure = [
-        reward
-        for one in heard
-        for verdict in one.verdicts
-        for reward, updates in [gated(verdict.label or "neutral", verdict.confidence or 0.0, subject.evidence.tau)]
-        if updates
-    ]
+    tau = subject.evidence.tau
+    turns = [[reward for verdict in one.verdicts for reward in _sure(verdict, tau)] for one in heard]
+    sure = [fmean(rewards) for rewards in turns if rewards]
     return fmean(sure) if sure else NOT_APPLICABLE
 
 
@@ -233,6 +229,11 @@ def total_reward(subject: Subject) -> Value:
     if subject.reward is None:
         return MISSING
     return NOT_APPLICABLE if subject.reward.total is None else subject.reward.total
+
+
+def _sure(verdict: Verdict, tau: float) -> list[float]:
+    reward, updates = gated(verdict.label or "neutral", verdict.confidence or 0.0, tau)
+    return [reward] if updates else []
 
 
 def _compliance_scores(subject: Subject) -> list[float] | None:

@@ -39,10 +39,13 @@ def read_gold(path: Path) -> dict[str, GoldLabel]:
 
 
 def names(verdict: Verdict) -> tuple[str, ...]:
-    """What a gold label may call the subject of a verdict: its own id, `trajectory#at`, or the trajectory."""
+    """What a gold label may call the subject of a verdict: the verdict's id with or without its repeat,
+    `trajectory/subject` (such as `…/m2`), `trajectory#at`, or the trajectory."""
     own = verdict.id.removesuffix(f"~{verdict.repeat}")
     place = () if verdict.at is None else (f"{verdict.trajectory}#{verdict.at}",)
-    return (own, verdict.id, *place, verdict.trajectory)
+    subject = verdict.detail.get("subject")
+    keys = (f"{verdict.trajectory}/{subject}",) if subject else ()
+    return (own, verdict.id, *keys, *place, verdict.trajectory)
 
 
 def agreements(

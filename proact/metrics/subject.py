@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +37,13 @@ class Earned(msgspec.Struct, frozen=True, gc=False):
 class Evidence:
     """The verdicts and rewards that conversations are measured by, found by id."""
 
-    def __init__(self, verdicts: Sequence[Path] = (), rewards: Sequence[Path] = (), tau: float = TAU) -> None:
+    def __init__(
+        self,
+        verdicts: Sequence[Path] = (),
+        rewards: Sequence[Path] = (),
+        tau: float = TAU,
+        choice: Mapping[str, str] | None = None,
+    ) -> None:
         self.tau = tau
         self.rewards: dict[str, Earned] = {}
         self.has_rewards = bool(rewards)
@@ -49,11 +55,14 @@ class Evidence:
         specs: dict[str, set[str]] = defaultdict(set)
         for path in verdicts:
             for verdict in jsonl.read(path, Verdict):
-                specs[verdict.judge].add(verdict.spec)
-                self.add(verdict)
+                if verdict.spec.startswith((choice or {}).get(verdict.judge, "")):
+                    specs[verdict.judge].add(verdict.spec)
+                    self.add(verdict)
         for judge, found in specs.items():
             if len(found) > 1:
-                raise UsageError(f"the verdicts of {judge} were given under {len(found)} specs; keep one of them")
+                there = ", ".join(sorted(found))
+                message = f"the verdicts of {judge} were given under {len(found)} specs: {there}"
+                raise UsageError(f"{message}; choose one with --verdict-spec {judge}=SPEC")
 
     def add(self, verdict: Verdict) -> None:
         self.judges.setdefault(verdict.judge, set()).add(verdict.model)
@@ -110,14 +119,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     evidence: Evidence
 
     def judged(self, judge: str) -> list[Heard] | None:
-        """What a judge said of each message, in their order; None when no verdict is there."""
+        """What a judge said of each subject, in the order of the messages; None when a verdict on any is not there."""
         found = self.verdicts.get(judge)
         if found is None:
             return None
         places: dict[tuple[int, str], list[Verdict]] = defaultdict(list)
         for verdict in found:
-            # Two conflicts can lie in the same message; their verdicts differ by more than the repeat.
+            # Two conflicts can lie in the same message.
             places[-1 if verdict.at is None else verdict.at, _subject_key(verdict)].append(verdict)
+        if len(places) < max(verdict.detail.get("subjects", 1) for verdict in found):
+            return None
         return [Heard(place if place >= 0 else None, places[place, key]) for place, key in sorted(places)]
 
     @cached_property
@@ -142,7 +153,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 def _subject_key(verdict: Verdict) -> str:
-    return verdict.id.removesuffix(f"~{verdict.repeat}") if verdict.repeat else verdict.id
+    return (
+        str(verdict.detail.get("subject", "")) or verdict.id.removesuffix(f"~{verdict.repeat}")
+        if verdict.repeat
+        else verdict.id
+    )
 
 
 def by_judge(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:

@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sources: list[tuple[str, str]]
     out: str
     verdicts: list[str] = []
+    verdict_specs: dict[str, str] = {}
     rewards: list[str] = []
     profiles: str | None = None
     problems: str | None = None
@@ -70,7 +71,10 @@ class EvalRun:
             plots.needed()
         self.sources = [load.Source(Path(path), method or None) for path, method in settings.sources]
         self.evidence = Evidence(
-            [Path(path) for path in settings.verdicts], [Path(path) for path in settings.rewards], settings.tau
+            [Path(path) for path in settings.verdicts],
+            [Path(path) for path in settings.rewards],
+            settings.tau,
+            settings.verdict_specs,
         )
         self.joined = load.Joined(_path(settings.profiles), _path(settings.problems), settings.join)
         self.pairs = policy.read_pairs(Path(settings.pairs)) if settings.pairs else None

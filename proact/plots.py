@@ -23,6 +23,8 @@ INK = "#1b2a38"
 STYLE: dict[Any, Any] = {"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "proact", "font.family": "DejaVu Sans"}
 PAPER = "#fefefe"
 """Behind names and in hollow shapes; in a page it becomes the page's own background."""
+LONGEST = 30
+"""Characters of a name in a picture."""
 CORNERS = ((8, 7, "left"), (-8, 7, "right"), (8, -14, "left"), (-8, -14, "right"))
 
 
@@ -78,7 +80,7 @@ def reliability(bins: Sequence[dict[str, Any]], title: str) -> Figure:
         linewidth=1.4,
     )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="stated confidence", ylabel="share that is right")
-    axes.set_title(title, fontsize=9, loc="left", color=INK)
+    axes.set_title(title, fontsize=9, loc="left", color=INK, parse_math=False)
     return figure
 
 
@@ -172,7 +174,7 @@ def _labelled(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
         taken += [_between(place((point.x, end)), at) for end in point.y_ends or ()]
     frame = axes.get_window_extent()
     for point in points:
-        wide, high = 6.2 * scale * len(point.label), 10 * scale
+        wide, high = 6.2 * scale * len(_short(point.label)), 10 * scale
         choices = []
         for order, (anchor, dx, dy, side) in enumerate(_places(point)):
             x, y = place(anchor)
@@ -183,16 +185,22 @@ def _labelled(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
         _, best, box = min(choices)
         taken.append(box)
         anchor, dx, dy, side = _places(point)[best]
-        axes.annotate(
-            point.label,
+        name = axes.annotate(
+            _short(point.label),
             anchor,
             xytext=(dx, dy),
             textcoords="offset points",
             ha=side,
             color=INK,
             zorder=4,
+            parse_math=False,
             bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.4, "alpha": 0.75},
         )
+        name.set_in_layout(False)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
 
 
 def _places(point: Point) -> list[tuple[tuple[float, float], int, int, str]]:

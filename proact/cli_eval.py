@@ -12,6 +12,7 @@ from proact.command import perform
 from proact.options import PAIRS, REWARDS, TRAJECTORIES, Json, Plugins, named_files, prices, steps
 
 Rewards = Annotated[list[Path] | None, Option("--rewards", help="What reward wrote; may be repeated.")]
+VERDICTS = Path("data/logs/verdicts.jsonl")
 Steps = Annotated[str | None, Option(help="A value, or FROM:TO:STEP.")]
 
 
@@ -44,17 +45,21 @@ def evaluate(
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """Measure conversations and compare methods: metrics with intervals, paired tests, a picture and a page."""
+    """Measure conversations and compare methods: metrics with intervals, paired tests, a picture and a page.
+
+    Without a FILE, what generate, reward and judge wrote in data/logs is measured.
+    """
     from proact.stages import eval as stage
 
     named = named_files(method)
-    sources = [(str(path), "") for path in files or ([] if named else [TRAJECTORIES])] + named
+    if not files and not named:
+        files, rewards, verdicts = [TRAJECTORIES], rewards or _there(REWARDS), verdicts or _there(VERDICTS)
     settings = stage.Settings(
-        sources=sources,
+        sources=[(str(path), "") for path in files or []] + named,
         out=str(out),
         verdicts=[str(path) for path in verdicts or []],
         verdict_specs={name: spec for name, _, spec in (text.partition("=") for text in verdict_spec or [])},
-        rewards=[str(path) for path in rewards or ([REWARDS] if not files and not named and REWARDS.exists() else [])],
+        rewards=[str(path) for path in rewards or []],
         profiles=str(profiles) if profiles else None,
         problems=str(problems) if problems else None,
         join=join,
@@ -70,6 +75,10 @@ def evaluate(
         plugins=[str(path) for path in plugin or []],
     )
     perform(stage, settings, None, json)
+
+
+def _there(path: Path) -> list[Path]:
+    return [path] if path.exists() else []
 
 
 def sweep(

@@ -90,6 +90,8 @@ REWARDS = [
     earned(ACT_C, None, 0.0, "not_applicable"),
 ]
 VERDICTS = [
+    verdict(ASK_A["id"], "effort", score=0.0, detail={"user_tokens": 9, "assistant_tokens": 7}),
+    verdict(ASK_B["id"], "effort", score=0.0, detail={"user_tokens": None, "assistant_tokens": None}),
     verdict(ASK_A["id"], "compliance", 1, score=1.0, detail={"over_personalization": []}),
     verdict(ASK_A["id"], "compliance", 3, score=0.5, detail={"over_personalization": [2]}),
     verdict(ASK_A["id"], "conflict", 3, score=1.0, label="resolved"),

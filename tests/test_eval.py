@@ -25,6 +25,9 @@ ON_PAPER: dict[str, list[float | str]] = {
     "agent_token_count": [5, 8, 3, 2, 3, 1],
     "total_token_count": [11, 17, 9, 13, 6, 5],
     "model_tokens": [120, 120, 120, 120, 120, 120],
+    # A tokenizer was named for ASK_A alone.
+    "counted_user_tokens": [9, *[NOT_APPLICABLE] * 5],
+    "counted_agent_tokens": [7, *[NOT_APPLICABLE] * 5],
     # "please use" enforces; "I said" and "not what I wanted" are disappointed.
     "enforcement_count": [0, 0, 0, 1, 0, 0],
     "disappointment_count": [0, 1, 0, 1, 0, 0],

@@ -4,72 +4,15 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from proact.judges.turns import exchanges, final_answer
+from proact.judges.turns import exchanges
 from proact.labels import gated
-from proact.metrics.base import METRICS, Absent, Value, Weighted, metric
+from proact.metrics.base import Absent, Value, Weighted, metric
 from proact.metrics.subject import Subject
-from proact.records import Measured, Verdict
-from proact.rewards.score import answers
+from proact.metrics.success import answer_at, success
+from proact.records import Verdict
 from proact.text import questions
 
 MISSING, NOT_APPLICABLE = Absent.MISSING, Absent.NOT_APPLICABLE
-
-
-def measure(subject: Subject) -> Measured:
-    """Every registered metric of one conversation."""
-    values: dict[str, float | None] = {}
-    absent: dict[Absent, list[str]] = {MISSING: [], NOT_APPLICABLE: []}
-    weights: dict[str, float] = {}
-    for name in METRICS:
-        spec = METRICS[name]
-        value = spec.compute(subject)
-        if isinstance(value, Absent):
-            absent[value].append(spec.field)
-        elif isinstance(value, Weighted):
-            weights[spec.field] = value.weight
-        values[spec.field] = (
-            None if isinstance(value, Absent) else float(value.value if isinstance(value, Weighted) else value)
-        )
-    return Measured(
-        id=subject.id,
-        conversation=subject.conversation,
-        method=subject.method,
-        task=subject.task,
-        persona=subject.persona,
-        family=subject.family,
-        split=subject.split,
-        seed=subject.seed,
-        replicate=subject.replicate,
-        domain=subject.domain,
-        action=subject.action,
-        metrics=values,
-        missing=absent[MISSING],
-        not_applicable=absent[NOT_APPLICABLE],
-        weights=weights,
-        preference_compliance_scores=_compliance_scores(subject) or [],
-        success_source=success(subject)[1],
-    )
-
-
-def success(subject: Subject) -> tuple[Value, str]:
-    """Whether the task was solved, and what that rests on: what was run counts before what was judged."""
-    line, reward = subject.line, subject.reward
-    if line and subject.evidence.has_rewards and reward is None:
-        return MISSING, ""
-    if reward and reward.task_score is not None:
-        return float(reward.task_score >= 1.0), "correctness" if reward.status == "judged" else "reward"
-    if (heard := subject.judged("correctness")) is not None:
-        scores = [one.score for one in heard if one.score is not None]
-        return (float(fmean(scores) > 0.5), "correctness") if scores else (NOT_APPLICABLE, "")
-    if "correctness" in subject.evidence.judges:
-        return MISSING, ""
-    if line is None:
-        return MISSING, ""
-    if line.task_completed is not None:
-        return float(line.task_completed), "completed"
-    if answers(line) is None and (line.state.tests or line.state.checklist):
-        return 0.0, "no answer"
-    return NOT_APPLICABLE, ""
 
 
 @metric("task_success_rate", field="task_success", unit="share", higher_is_better=True, kind="rate")
@@ -94,7 +37,7 @@ def turns_to_success(subject: Subject) -> Value:
     solved, _ = success(subject)
     if solved != 1.0:
         return solved if isinstance(solved, Absent) else NOT_APPLICABLE
-    at = _answer_at(subject)
+    at = answer_at(subject)
     return min(len(subject.turns), 1 + sum(turn < at for turn in subject.turns))
 
 
@@ -130,6 +73,18 @@ def model_tokens(subject: Subject) -> Value:
     return float(usage.prompt_tokens + usage.completion_tokens) if usage and usage.calls else NOT_APPLICABLE
 
 
+@metric("avg_counted_user_tokens", field="counted_user_tokens", unit="tokens", higher_is_better=False, compared=False)
+def user_tokens(subject: Subject) -> Value:
+    """Tokens that the user wrote, where the effort judge was given a tokenizer."""
+    return _counted(subject, "user_tokens")
+
+
+@metric("avg_counted_agent_tokens", field="counted_agent_tokens", unit="tokens", higher_is_better=False, compared=False)
+def agent_tokens(subject: Subject) -> Value:
+    """Tokens that the assistant wrote, where the effort judge was given a tokenizer."""
+    return _counted(subject, "assistant_tokens")
+
+
 @metric("avg_enforcement_count", field="enforcement_count", unit="messages", higher_is_better=False)
 def enforcement_count(subject: Subject) -> Value:
     """User messages that remind the assistant of a preference."""
@@ -151,7 +106,7 @@ def weighted_effort(subject: Subject) -> Value:
 @metric("avg_compliance_score", field="compliance_score", unit="share", higher_is_better=True)
 def compliance(subject: Subject) -> Value:
     """Followed share of the applicable preferences, mean over the answers to which one applies."""
-    scores = _compliance_scores(subject)
+    scores = compliance_scores(subject)
     if scores is None:
         return MISSING
     return fmean(scores) if scores else NOT_APPLICABLE
@@ -231,20 +186,17 @@ def total_reward(subject: Subject) -> Value:
     return NOT_APPLICABLE if subject.reward.total is None else subject.reward.total
 
 
+def _counted(subject: Subject, name: str) -> Value:
+    counts = [verdict.detail.get(name) for verdict in subject.verdicts.get("effort", [])]
+    return float(counts[0]) if counts and counts[0] is not None else NOT_APPLICABLE
+
+
 def _sure(verdict: Verdict, tau: float) -> list[float]:
     reward, updates = gated(verdict.label or "neutral", verdict.confidence or 0.0, tau)
     return [reward] if updates else []
 
 
-def _compliance_scores(subject: Subject) -> list[float] | None:
+def compliance_scores(subject: Subject) -> list[float] | None:
+    """The score of each answer to which a preference applies; None when a verdict is missing."""
     heard = subject.judged("compliance")
     return None if heard is None else [one.score for one in heard if one.score is not None]
-
-
-def _answer_at(subject: Subject) -> int:
-    if subject.line:
-        executed = [step.at for step in subject.line.rollout if step.action == "Execute"]
-        return executed[-1] if executed else subject.line.at
-    judged = [one.at for one in subject.judged("correctness") or [] if one.at is not None]
-    found = judged[-1] if judged else final_answer(subject.messages)
-    return len(subject.messages) if found is None else found

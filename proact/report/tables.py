@@ -19,18 +19,10 @@ def number(value: float | None, unit: str = "") -> str:
     """A value for people: shares in percent, other numbers with as many digits as say something."""
     if value is None:
         return "–"
-    if unit == "share":
-        return f"{100 * value:.1f} %"
     size = abs(value)
-    return (
-        f"{value:,.0f}"
-        if size >= 1000
-        else f"{value:.1f}"
-        if size >= 100
-        else f"{value:.2f}"
-        if size >= 1
-        else f"{value:.3f}"
-    )
+    digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 3
+    text = f"{100 * value:.1f} %" if unit == "share" else f"{value:,.{digits}f}"
+    return text.replace("-", "−")
 
 
 def ends(metric: dict[str, Any]) -> str:

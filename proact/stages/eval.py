@@ -16,19 +16,15 @@ from proact.executor import Task
 from proact.judges.logs import JoinBy
 from proact.labels import TAU
 from proact.metrics import aggregate, gold, load, policy
-from proact.metrics.base import MetricSpec
-from proact.metrics.compare import compare
-from proact.metrics.conversation import measure
+from proact.metrics import result as results
 from proact.metrics.facts import Facts, warnings
+from proact.metrics.measure import measure
 from proact.metrics.subject import Evidence
 from proact.records import Measured, Metric
 from proact.registry import load_plugin
 from proact.report import page, tables
 from proact.report.browser import Browser
 from proact.stage import run_pure
-from proact.stats.pareto import front
-
-SUCCESS, COST = "task_success_rate", "avg_interrupt_cost"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,9 +83,9 @@ class EvalRun:
         rows = sorted(self._measured(), key=lambda row: (row.method, row.id))
         if not rows:
             raise UsageError("there is no conversation to evaluate: no line of the files is a mainline")
-        result = self._result(aggregate.by_method(rows))
+        result, metrics = self._result(aggregate.by_method(rows))
         run_pure(out / "conversations.jsonl", rows)
-        run_pure(out / "metrics.jsonl", result.pop("rows"))
+        run_pure(out / "metrics.jsonl", metrics)
         with jsonl.replace(out / "comparison.json") as file:
             file.write(msgspec.json.format(msgspec.json.encode(result, order="sorted"), indent=2) + b"\n")
         pictures = self._pictures(result, out)
@@ -138,48 +134,22 @@ class EvalRun:
                 self.facts.saw(line)
                 yield measure(load.subject_of(line, self.evidence))
 
-    def _result(self, methods: dict[str, list[Measured]]) -> dict[str, Any]:
-        settings, specs = self.settings, aggregate.specs()
-        metrics = [
-            aggregate.aggregate(part, spec, by=name, choice=settings.interval)
-            for rows in methods.values()
-            for name, part in [("", rows), *aggregate.parts(rows, settings.by).items()]
-            for spec in specs
-        ]
+    def _result(self, methods: dict[str, list[Measured]]) -> tuple[dict[str, Any], list[Metric]]:
+        settings = self.settings
         policies = {
             method: policy.policy_report(self.decisions[method], self.pairs)
             for method in methods
             if self.decisions[method]
         }
-        for method, rows in methods.items():
-            metrics += aggregate.attempts(rows)
-            metrics += policy.policy_metrics(method, policies.get(method, {}))
-        measured = {row.metric for row in metrics if row.n}
-        tested = [spec for spec in specs if spec.compared and spec.name in measured]
-        result: dict[str, Any] = {
-            "methods": list(methods),
-            "per_method": {
-                method: _method(method, rows, metrics, specs, policies.get(method)) for method, rows in methods.items()
-            },
-            "comparison": compare(methods, tested),
-            "by": self._by(methods, tested),
-            "not_measured": [spec.name for spec in specs if spec.name not in measured],
-            "missing": sum(row.missing for row in metrics if row.metric in measured and not row.by),
+        compared, rows = results.compared(methods, policies, by=settings.by, choice=settings.interval)
+        result: dict[str, Any] = compared | {
             "agreement": self._agreement(),
             "facts": self.facts.shown(settings.price),
             "judges": {judge: sorted(filter(None, models)) for judge, models in sorted(self.evidence.judges.items())},
             "reward_specs": sorted(self.evidence.specs),
             "settings": msgspec.to_builtins(settings),
-            "rows": sorted(metrics, key=lambda row: (row.method, row.id)),
         }
-        return result | {"pareto": _points(result), "warnings": warnings(result)}
-
-    def _by(self, methods: dict[str, list[Measured]], specs: list[MetricSpec]) -> dict[str, Any]:
-        parts: dict[str, dict[str, list[Measured]]] = defaultdict(dict)
-        for method, rows in methods.items():
-            for name, part in aggregate.parts(rows, self.settings.by).items():
-                parts[name][method] = part
-        return {name: compare(some, specs) for name, some in sorted(parts.items())}
+        return result | {"warnings": warnings(result)}, rows
 
     def _agreement(self) -> dict[str, Any]:
         verdicts = [verdict for some in self.evidence.by_subject.values() for verdict in some]
@@ -224,45 +194,6 @@ def _path(name: str | None) -> Path | None:
 
 def _pair(ends: list[float] | None) -> tuple[float, float] | None:
     return (ends[0], ends[1]) if ends else None
-
-
-def _method(
-    method: str,
-    rows: list[Measured],
-    metrics: list[Metric],
-    specs: list[MetricSpec],
-    policy_report: dict[str, Any] | None,
-) -> dict[str, Any]:
-    """One method under the document's keys, and everything else beside them."""
-    own = {row.metric: row for row in metrics if row.method == method and not row.by}
-    spreads = {spec.name: aggregate.seed_spread(rows, spec) for spec in specs}
-    return {
-        "method": method,
-        "n_conversations": len(rows),
-        **{name: row.mean for name, row in own.items()},
-        "metrics": {name: msgspec.to_builtins(row) for name, row in own.items()},
-        "seeds": {name: spread for name, spread in spreads.items() if spread},
-        "policy": policy_report,
-    }
-
-
-def _points(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """The Pareto points: every method whose success and interruption cost are both known."""
-    found = []
-    for method in result["methods"]:
-        metrics = result["per_method"][method]["metrics"]
-        success, cost = metrics[SUCCESS], metrics[COST]
-        if success["mean"] is not None and cost["mean"] is not None:
-            ends = [_ends(cost), _ends(success)]
-            found.append(
-                {"method": method, "x": cost["mean"], "y": success["mean"], "x_ends": ends[0], "y_ends": ends[1]}
-            )
-    marks = front([(one["x"], one["y"]) for one in found])
-    return [one | {"on_front": mark} for one, mark in zip(found, marks, strict=True)]
-
-
-def _ends(metric: dict[str, Any]) -> list[float] | None:
-    return None if metric["ci_low"] is None else [metric["ci_low"], metric["ci_high"]]
 
 
 def show(report: dict[str, Any]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -86,21 +88,17 @@ def reliability(bins: Sequence[dict[str, Any]], title: str) -> Figure:
 
 def save(figure: Figure, *paths: Path) -> None:
     """Write a picture as the suffix of each path says; the same picture gives the same bytes."""
-    from matplotlib import rc_context
-
     for path in paths:
         kind = path.suffix.removeprefix(".")
-        with rc_context(STYLE), jsonl.replace(path) as file:
+        with _drawing(), jsonl.replace(path) as file:
             metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
             figure.savefig(file, format=kind, dpi=200, metadata=metadata)
 
 
 def inline(figure: Figure, title: str) -> str:
     """A picture as an svg element for a page, in the colours of the page's style: --paper and --c0 to --c5."""
-    from matplotlib import rc_context
-
     buffer = io.StringIO()
-    with rc_context(STYLE):
+    with _drawing():
         figure.savefig(
             buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
         )
@@ -114,16 +112,25 @@ def inline(figure: Figure, title: str) -> str:
     return head + re.sub("|".join(names), lambda found: names[found[0]], svg[svg.index(">") + 1 :])
 
 
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """One style for all; a name in a script that the font lacks is drawn as boxes, and spelled right in the svg."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
 
 
 def _empty(width: float, height: float) -> tuple[Figure, Axes]:
     needed()
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(STYLE):
+    with _drawing():
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
@@ -165,7 +172,8 @@ def _lengths(value: float, ends: tuple[float, float] | None) -> list[list[float]
 
 def _labelled(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
     """Put each name where it covers no other name, point or bar, if there is such a place."""
-    figure.draw_without_rendering()
+    with _drawing():
+        figure.draw_without_rendering()
     place, scale = axes.transData.transform, figure.dpi / 72
     taken = [_box(place((point.x, point.y)), 6 * scale) for point in points]
     for point in points:

@@ -188,6 +188,28 @@ def test_a_judge_decides_where_nothing_is_run(cli: Cli) -> None:
     assert rows[ASK_A["id"]]["success_source"] == "correctness"
 
 
+def test_a_conversation_of_which_a_verdict_failed_is_missing(cli: Cli) -> None:
+    """A judge says in each verdict how many subjects it had; the mean over the others would be another number."""
+    found: Row = {"score": 1.0, "detail": {"over_personalization": [], "subject": "m1", "subjects": 2}}
+    verdicts = [verdict(ASK_A["id"], "compliance", 1, **found), verdict(ACT_A["id"], "compliance", 1, **found)]
+    verdicts.append(verdict(ACT_A["id"], "compliance", 3, **{**found, "detail": {**found["detail"], "subject": "m3"}}))
+    succeeded(cli("eval", *written([ASK_A, ACT_A], [], verdicts)[:1], "--verdicts", "v.jsonl", "--no-plot"), 3)
+    rows = {row["id"]: row for row in read_lines("data/eval/conversations.jsonl")}
+    assert "compliance_score" in rows[ASK_A["id"]]["missing"]
+    assert rows[ACT_A["id"]]["metrics"]["compliance_score"] == 1.0
+
+
+def test_two_specs_of_a_judge_need_a_choice(cli: Cli) -> None:
+    verdicts = [verdict(ASK_A["id"], "correctness", score=1.0), verdict(ASK_A["id"], "correctness", score=0.0)]
+    verdicts[1].update(spec="t", id="other")
+    arguments = (*written([ASK_A], [], verdicts)[:1], "--verdicts", "v.jsonl", "--no-plot")
+    ran = cli("eval", *arguments)
+    assert (ran.code, "--verdict-spec correctness=SPEC" in ran.err) == (2, True)
+    succeeded(cli("eval", *arguments, "--verdict-spec", "correctness=t"))
+    (row,) = read_lines("data/eval/conversations.jsonl")
+    assert row["metrics"]["task_success"] == 0.0
+
+
 def repeated(values: list[list[float]]) -> tuple[list[Row], list[Row]]:
     """Task success of each task and replicate, as lines and rewards."""
     lines, rewards = [], []

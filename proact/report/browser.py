@@ -18,7 +18,7 @@ from proact.rewards.breakdown import breakdown, known_spec
 
 CHUNK = 100
 SHOWN = 160
-ORDER = {"mainline": 0, "other": 1, "variant": 2}
+ORDER = {name: place for place, name in enumerate(("mainline", "again", "other", "variant", "placebo", "oracle"))}
 Key = tuple[str, str, int]
 
 

@@ -158,6 +158,15 @@ def agreement(found: dict[str, Any]) -> list[tuple[str, str]]:
     if found.get("order_pairs"):
         rows.append(("orders two of a group as people do", number(found["order_accuracy"], "share")))
         rows.append(("the longer one first would", number(found["order_longest"], "share")))
+    if curve := found.get("risk_coverage"):
+        half = next(point for point in curve if point["coverage"] >= 0.5)
+        share = f"surest {number(half['coverage'], 'share')}"
+        rows.append(
+            (
+                f"accuracy of the {share} (confidence from {number(half['threshold'])})",
+                number(half["accuracy"], "share"),
+            )
+        )
     if "ece" in found:
         rows.append(("expected calibration error", number(found["ece"])))
         rows.append((f"does tau {found['gate']['tau']} help?", gate(found["gate"])))

@@ -55,7 +55,7 @@ class Pairs:
         return found
 
     def _compare(self, rows: Sequence[Row]) -> PreferencePair | str:
-        played = [row for row in rows if row.trajectory.branch in ORDER]
+        played = comparable(rows)
         if len({row.trajectory.action for row in played}) < 2:
             return "one action only"
         usable = [(t, r) for t, r in played if r is not None and r.total is not None]
@@ -123,6 +123,11 @@ class Pairs:
             weight=round(margin, 9),
             spec=self.spec,
         )
+
+
+def comparable(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a group that a pair compares."""
+    return [row for row in rows if row.trajectory.branch in ORDER]
 
 
 def p_better(margin: float, error: float) -> float:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, product
 from typing import Any, NamedTuple
 
 import msgspec
 
 from proact.errors import UsageError
 from proact.records import Reward, Trajectory
-from proact.rewards.pairs import ORDER, TIE
+from proact.rewards import pairs
 from proact.rewards.specs import Spec, interrupt_cost, spec_named, total
 
 COUNTS = ("n_questions", "rejects", "long_turns", "off_topic", "n_clarify", "answered")
@@ -67,13 +67,23 @@ class Row(NamedTuple):
     branch: str
     replicate: int
     first: bool
+    played: bool
     counts: tuple[float, ...]
     task_score: float | None
     extra: tuple[float | None, ...]
 
 
-def row(line: Trajectory, reward: Reward, components: Sequence[str]) -> Row:
-    """A trajectory and its reward as a row."""
+def rows(lines: Iterable[Trajectory], rewards: Mapping[str, Reward], components: Sequence[str]) -> Iterator[Row]:
+    """The trajectories that have a reward as rows; `lines` come group by group."""
+    for _, group in groupby(lines, key=lambda line: line.group):
+        earned = [pairs.Row(line, rewards.get(line.id)) for line in group]
+        played = {one.trajectory.id for one in pairs.comparable(earned)}
+        for line, reward in earned:
+            if reward:
+                yield _row(line, reward, components, played=line.id in played)
+
+
+def _row(line: Trajectory, reward: Reward, components: Sequence[str], *, played: bool) -> Row:
     return Row(
         group=line.group,
         state_id=line.state.id,
@@ -83,6 +93,7 @@ def row(line: Trajectory, reward: Reward, components: Sequence[str]) -> Row:
         branch=line.branch,
         replicate=line.replicate,
         first=line.is_mainline and line.decision_point == 0,
+        played=played,
         counts=tuple(float(reward.components.get(name) or 0.0) for name in COUNTS),
         task_score=reward.task_score,
         extra=tuple(reward.components.get(name) for name in components),
@@ -108,7 +119,7 @@ class Rollouts:
         import numpy as np
 
         self.components = list(components)
-        self.rows = sorted(rows, key=lambda one: (one.group, one.action, one.replicate, ORDER.get(one.branch, 9)))
+        self.rows = sorted(rows, key=lambda one: (one.group, one.action, one.replicate, one.branch))
         if not self.rows:
             raise UsageError("no trajectory has a reward: run reward first, on the same trajectories")
         self.counts = np.array([one.counts for one in self.rows])
@@ -153,7 +164,7 @@ class Rollouts:
         import numpy as np
 
         usable = ~np.isnan(self.totals(specs[:1])[:, 0])
-        usable &= np.array([one.branch in ORDER for one in self.rows])
+        usable &= np.array([one.played for one in self.rows])
         keep = np.flatnonzero(usable)
         arms = _Arms([self.rows[place] for place in keep])
         margin = arms.difference(self.totals(specs)[keep]) if arms.groups else np.zeros((0, len(specs)))
@@ -215,4 +226,4 @@ def signs(margin: Any) -> Any:
     """1 where Clarify is better, -1 where Execute is, 0 for a tie."""
     import numpy as np
 
-    return np.where(margin > TIE, 1, np.where(margin < -TIE, -1, 0))
+    return np.where(margin > pairs.TIE, 1, np.where(margin < -pairs.TIE, -1, 0))

@@ -199,10 +199,15 @@ def _pair(ends: list[float] | None) -> tuple[float, float] | None:
 def show(report: dict[str, Any]) -> None:
     """The comparison as a table, and where the rest is."""
     rows = []
-    for row in tables.comparison_rows(report):
+    found = tables.comparison_rows(report)
+    for row in found:
+        if row["finding"] == "identical":
+            continue
         cells = ["-" if cell is None else _cell(cell) for cell in row["cells"]]
         rows.append([f"{row['name']} {'↑' if row['up'] else '↓'}", *cells, row["finding"]])
     console.table("eval: means over tasks, 95 % intervals", ["metric", *report["methods"], "finding"], rows)
+    if same := [row["name"] for row in found if row["finding"] == "identical"]:
+        console.note(f"the same in every task: {', '.join(same)}")
     if report["not_measured"]:
         console.note(f"not measured: {', '.join(report['not_measured'])}")
     for warning in report["warnings"]:

@@ -11,8 +11,10 @@ from proact import console, jsonl, sidecar
 from proact.errors import UsageError
 from proact.executor import Task
 from proact.records import PreferencePair, Reward, Trajectory
+from proact.rewards import sweep
 from proact.rewards.breakdown import breakdown, known_spec
-from proact.rewards.pairs import ORDER, Pairs, Row
+from proact.rewards.outcomes import Outcome
+from proact.rewards.pairs import Pairs, Row, comparable
 from proact.rewards.trajectories import Sorted
 
 
@@ -42,9 +44,14 @@ def explain(settings: Settings) -> dict[str, Any]:
     kept = next((one for one in jsonl.read(Path(settings.pairs), PreferencePair) if one.group == group), None)
     label = next((one.spec for one in rewards.values()), "")
     builder = Pairs(meta.get("pairs", "weighted"), label)
-    pair = kept or builder.of([Row(line, rewards.get(line.id)) for line in lines])
+    group_rows = [Row(line, rewards.get(line.id)) for line in lines]
+    pair = kept or builder.of(group_rows)
+    played = {one.trajectory.id for one in comparable(group_rows)}
     reason = meta.get("groups_without_pair", {}).get(group) or builder.without.get(group)
-    rows = [_row(line, rewards.get(line.id), Path(settings.pairs)) for line in lines]
+    rows = [
+        {**_row(line, rewards.get(line.id), Path(settings.pairs)), "counts_in_pair": line.id in played}
+        for line in lines
+    ]
     return {
         "group": group,
         "state": lines[0].state.visible(),
@@ -66,7 +73,6 @@ def _row(line: Trajectory, reward: Reward | None, pairs: Path) -> dict[str, Any]
         "branch": line.branch,
         "replicate": line.replicate,
         "action": line.action,
-        "counts_in_pair": line.branch in ORDER,
         "status": reward.status if reward else "missing",
         "task_score": reward.task_score if reward else None,
         "interrupt_cost": reward.interrupt_cost if reward else None,
@@ -87,14 +93,11 @@ def _pair(pair: PreferencePair) -> dict[str, Any]:
 
 def _break_even(lines: list[Trajectory], rewards: dict[str, Reward], pairs: Path) -> float | None:
     """Alpha at which both actions of the group are worth the same; None for another formula or when there is none."""
-    from proact.rewards.outcomes import Outcome
-    from proact.rewards.sweep import Rollouts, row
-
     spec = next((known_spec(one.spec, pairs) for one in rewards.values()), None)
-    there = [row(line, rewards[line.id], []) for line in lines if line.id in rewards]
+    there = list(sweep.rows(lines, rewards, []))
     if spec is None or spec.components or not there:
         return None
-    outcome = Outcome(Rollouts(there, []).priced([spec]), spec)
+    outcome = Outcome(sweep.Rollouts(there, []).priced([spec]), spec)
     return outcome.flip(lines[0].group, []).break_even_alpha if outcome.rows else None
 
 

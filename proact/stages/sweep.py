@@ -19,7 +19,7 @@ from proact.rewards.outcomes import MethodMeans, Outcome
 from proact.rewards.pairs import Pairs, kept
 from proact.rewards.pairs import Row as PairRow
 from proact.rewards.specs import SPECS
-from proact.rewards.sweep import BLOCK, Rollouts, alike, repriced, row, weightings
+from proact.rewards.sweep import BLOCK, Rollouts, alike, repriced, rows, weightings
 from proact.rewards.trajectories import Sorted
 from proact.stage import run_pure
 from proact.stats.pareto import front
@@ -62,7 +62,7 @@ class SweepRun:
         rewards = {reward.id: reward for reward in jsonl.read(Path(self.settings.rewards), Reward)}
         lines = Sorted(Path(self.settings.trajectories))
         names = list(self.settings.components)
-        rollouts = Rollouts((row(line, rewards[line.id], names) for line in lines if line.id in rewards), names)
+        rollouts = Rollouts(rows(lines, rewards, names), names)
         found, flips = self._weightings(rollouts)
         run_pure(out, found)
         run_pure(out.with_name("flips.jsonl"), flips)
@@ -106,8 +106,8 @@ class SweepRun:
         """The pairs of the one weighting, as `reward` makes and thins them."""
         spec, settings = self.swept[0].spec, self.settings
         builder = Pairs("weighted", spec.label)
-        rows = (PairRow(line, repriced(rewards[line.id], spec) if line.id in rewards else None) for line in lines)
-        groups = groupby(rows, key=lambda one: one.trajectory.group)
+        priced = (PairRow(line, repriced(rewards[line.id], spec) if line.id in rewards else None) for line in lines)
+        groups = groupby(priced, key=lambda one: one.trajectory.group)
         pairs = [pair for _, group in groups if (pair := builder.of(list(group)))]
         largest = max((pair.margin for pair in pairs), default=0.0)
         for pair in pairs:
@@ -118,8 +118,8 @@ class SweepRun:
 
 def show(report: dict[str, Any]) -> None:
     """A line per weighting, evenly chosen when there are many; the front is marked."""
-    rows = report["weightings"]
-    step = max(1, -(-len(rows) // SHOWN))
+    found = report["weightings"]
+    step = max(1, -(-len(found) // SHOWN))
     table = [
         [
             one["id"],
@@ -131,12 +131,12 @@ def show(report: dict[str, Any]) -> None:
             one["policy_cost"],
             "front" if one["on_front"] else "",
         ]
-        for one in rows[::step]
+        for one in found[::step]
     ]
     heads = ["weighting", "pairs", "choose Clarify", "ties", "flips", "success", f"cost at {report['spec']}", ""]
     console.table(f"sweep: taking the better action in every group of {report['rollouts']} rollouts", heads, table)
     if step > 1:
-        console.note(f"every {step}th of {len(rows)} weightings is shown")
+        console.note(f"every {step}th of {len(found)} weightings is shown")
     console.note(f"{report['groups_that_flip']} groups depend on the weighting: {report['out'][1]}")
     if report["missing"]:
         console.note(f"{report['missing']} trajectories have no reward and are left out")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from typer import Option
 
-from proact import __version__, console
-from proact.errors import ProactError, UsageError
+from proact import __version__, cli_eval, console
+from proact.command import finish as _finish
+from proact.command import perform as _perform
+from proact.errors import ProactError
 from proact.options import (
     PAIRS,
     REWARDS,
@@ -441,26 +441,4 @@ def fetch() -> None:
     console.note(f"local:smollm2 is at {weights.fetch()}")
 
 
-def _perform(stage: ModuleType, settings: Any, source: str | None, json: bool) -> None:
-    import msgspec
-
-    from proact.executor import Local, Task
-
-    name, body = stage.__name__.rpartition(".")[2], msgspec.json.encode(settings)
-    try:
-        sound = msgspec.json.decode(body, type=type(settings)) == settings
-    except msgspec.ValidationError:
-        sound = False
-    if not sound:
-        # JSON has no infinity, so it has become null.
-        raise UsageError("a number on the command line is not finite")
-    for result in Local().map([Task(name, body, source)]):
-        _finish(msgspec.json.decode(result), stage.show, json)
-
-
-def _finish(report: dict[str, Any], show: Callable[[dict[str, Any]], None], json: bool) -> None:
-    if json:
-        console.emit(report)
-    else:
-        show(report)
-    raise typer.Exit(report["exit_code"])
+cli_eval.add(app)

@@ -115,3 +115,28 @@ def _finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
         raise ValueError
     return number
+
+
+def named_files(methods: list[str] | None) -> list[tuple[str, str]]:
+    """NAME=FILE, each, as (file, name). Raises UsageError for anything else."""
+    found = []
+    for item in methods or []:
+        name, sign, file = item.partition("=")
+        if not (name and sign and file):
+            raise UsageError(f"--method {item}: expected NAME=FILE")
+        found.append((file, name))
+    return found
+
+
+def steps(name: str, text: str) -> list[float]:
+    """A value, or FROM:TO:STEP with both ends. Raises UsageError for anything else."""
+    try:
+        numbers = [_finite(part) for part in text.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1:
+        return numbers
+    if len(numbers) != 3 or numbers[2] <= 0 or numbers[1] < numbers[0]:
+        raise UsageError(f"--{name.replace('_', '-')} {text}: expected a number or FROM:TO:STEP")
+    first, last, step = numbers
+    return [round(first + index * step, 9) for index in range(int((last - first) / step + 1e-9) + 1)]

@@ -426,23 +426,68 @@ class PreferencePair(Record, frozen=True, kw_only=True):
     """Name or hash of the reward spec."""
 
 
+class Measured(Record, frozen=True, kw_only=True):
+    """Every metric of one conversation; a mainline counts by its first line, which spans the whole."""
+
+    id: str
+    """Id of the conversation's first line, or of the conversation of a log."""
+    conversation: str
+    """Id of the conversation."""
+    method: str
+    """What is compared."""
+    task: str
+    """What methods are paired on: the state, or the problem of a log."""
+    persona: str = ""
+    """Name of the persona, or id of the profile."""
+    family: str | None = None
+    """Family of the state."""
+    split: str | None = None
+    """Split of the state."""
+    seed: int = 0
+    """Seed of the run."""
+    replicate: int = 0
+    """Number of the repetition, from 0."""
+    domain: str = ""
+    """Domain of the task."""
+    action: Action | None = None
+    """The first decision; null for a log."""
+    metrics: dict[str, float | None] = {}
+    """Value of every metric; null when it is missing or does not apply."""
+    missing: list[str] = []
+    """Metrics whose value is due and could not be had."""
+    not_applicable: list[str] = []
+    """Metrics that do not apply here."""
+    weights: dict[str, float] = {}
+    """How much a value counts, for metrics that are weighted by a count."""
+    preference_compliance_scores: list[float] = []
+    """Compliance of each judged answer to which a preference applies."""
+    success_source: str = ""
+    """What task_success rests on: tests, checklist, correctness, completed, or nothing."""
+
+
 class Metric(Record, frozen=True, kw_only=True):
     """One row of an evaluation."""
 
     id: str
-    """`method/metric`."""
+    """`method/metric`, then `/by=value` for a part of the conversations."""
     method: str
     """What was measured."""
     metric: str
     """Name of the metric."""
+    by: str = ""
+    """The part that was measured, as `persona=Anna`; empty for all."""
     mean: float | None
     """Its mean over tasks."""
     ci_low: float | None
     """Lower end of the 95 % interval."""
     ci_high: float | None
     """Upper end of the 95 % interval."""
+    interval: str = ""
+    """How the interval was computed: t, wilson or bootstrap."""
     n: int
     """Conversations in the mean."""
+    tasks: int = 0
+    """Tasks in the mean; the interval is over them."""
     missing: int
     """Conversations whose value could not be had."""
     not_applicable: int
@@ -451,6 +496,58 @@ class Metric(Record, frozen=True, kw_only=True):
     """Unit of the mean."""
     higher_is_better: bool
     """Direction."""
+
+
+class Weighting(Record, frozen=True, kw_only=True):
+    """What one weighting of a sweep makes of the same rollouts."""
+
+    id: str
+    """The weights that were swept, as `alpha=0.2 w_reject=1`."""
+    weights: dict[str, float]
+    """Value of every weight that was swept."""
+    spec: str
+    """Name or hash of the reward spec."""
+    pairs: int
+    """Groups in which one action is better."""
+    chosen: dict[str, int]
+    """How many of them choose each action."""
+    ties: int
+    """Groups in which both actions are worth the same."""
+    flips: int
+    """Pairs that choose the other action than under the unchanged spec."""
+    appear: int
+    """Pairs whose group is a tie under the unchanged spec."""
+    vanish: int
+    """Pairs of the unchanged spec whose group is a tie here."""
+    policy_success: float | None
+    """Mean task score of taking the better action in every group."""
+    policy_cost: float | None
+    """What that costs at the prices of the unchanged spec, so that weightings can be compared."""
+    on_front: bool
+    """Whether no other weighting's policy succeeds as often at a lower cost."""
+    methods: dict[str, dict[str, float | bool | None]]
+    """By method: success, cost and reward of its conversations under this weighting, and whether it is on the front."""
+
+
+class Flip(Record, frozen=True, kw_only=True):
+    """A group whose better action depends on the weighting."""
+
+    group: str
+    """The group."""
+    state_id: str
+    """Id of the state."""
+    persona: str
+    """Name of the persona."""
+    method: str
+    """Method of the trajectories."""
+    unchanged: Action | None
+    """The better action under the unchanged spec; null for a tie."""
+    task_gain: float | None
+    """Task score of Clarify minus that of Execute."""
+    break_even_alpha: float | None
+    """Alpha at which both actions are worth the same, all else unchanged; null when there is none."""
+    other_at: list[str]
+    """Weightings under which another action, or none, is better."""
 
 
 class Failure(Record, frozen=True, kw_only=True):

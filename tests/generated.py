@@ -13,7 +13,21 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("generate", "judge", "reward", "diagnose", "convert", "world", "validate", "doctor", "models")
+COMMANDS = (
+    "generate",
+    "judge",
+    "reward",
+    "diagnose",
+    "eval",
+    "sweep",
+    "explain",
+    "convert",
+    "world",
+    "validate",
+    "audit",
+    "doctor",
+    "models",
+)
 INTRODUCTION = """\
 # Data
 
@@ -25,7 +39,7 @@ Every step reads JSONL and writes JSONL: UTF-8, one object a line. This page is 
 | `external/` | public data sets as they were published | you; proact reads it and refuses to write there |
 | `logs/` | trajectories, rewards, verdicts, and what failed | `generate`, `reward`, `judge` |
 | `dpo/` | preference pairs | `reward` |
-| `eval/` | metrics, pictures, the report | `eval` |
+| `eval/` | metrics, pictures, the report, sweeps | `eval`, `sweep` |
 
 Beside an output `x.jsonl` stand `x.failures.jsonl` (why a job has no record; it is gone when nothing is missing) and
 `x.meta.json` (the settings it was made with). Fields that a line has and the record does not know are kept in

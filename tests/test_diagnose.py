@@ -12,6 +12,7 @@ import pytest
 from rows import line
 from support import Cli, Row, persona, read_lines, state, succeeded, write_lines
 
+from proact.cache import cache_dir
 from proact.llm import weights
 from proact.records import Action, Persona, Reward, Trajectory
 from proact.rewards.audit import Audit
@@ -23,6 +24,8 @@ from proact.rewards.specs import SPECS
 from proact.rewards.worth import breakdown, correlation, figures
 from proact.worlds import exact
 
+KEPT = cache_dir()
+"""Holds the weights, as it was before each test gets a cache of its own."""
 LEAKY = Path(__file__).parent / "data/leaky_user.py"
 KEYRING = (
     "generate",

@@ -19,9 +19,9 @@ FLOORS = [
     "llm",
     "training",
     "domains policies users worlds datasets",
-    "judges rewards rollout arms",
+    "judges rewards rollout arms metrics report",
     "stages",
-    "loops api cli options __main__",
+    "loops api evaluator cli cli_eval command options __main__",
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 SEPARATE = {5, 7}

@@ -40,6 +40,8 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
     shipped = {name.partition("/_files/")[2] for name in names if "/_files/" in name}
     prompts = {f"prompts/{path.name}" for path in (REPOSITORY / "prompts").iterdir()}
     assert shipped == {*prompts, "data/personas.jsonl", "data/seeds/tasks.jsonl"}
+    page = ("page.html", "matrix.html", "style.css", "browser.js")
+    assert {f"proact/report/{name}" for name in page} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "data/", "examples/"))]
 

@@ -43,7 +43,7 @@ class Logs:
             for kind, file in (("profile", profiles), ("problem", problems))
             if file
         ]
-        self._names = self._named()
+        self.names = self._named()
 
     def groups(self) -> Iterator[list[Case]]:
         """The cases of each group together; a conversation without a group comes alone."""
@@ -90,7 +90,7 @@ class Logs:
 
     def _read(self, place: _Place, raw: bytes) -> Conversation:
         line = jsonl.Line(place.number, place.offset, raw)
-        log = jsonl.decode(line, Conversation, self.path, {"id": self._names[place.row]})
+        log = jsonl.decode(line, Conversation, self.path, {"id": self.names[place.row]})
         checked(log.messages, self.path, place.number)
         for join in self._joins:
             log = join.apply(log, place.row)

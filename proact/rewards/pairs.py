@@ -55,7 +55,7 @@ class Pairs:
         return found
 
     def _compare(self, rows: Sequence[Row]) -> PreferencePair | str:
-        played = _comparable(rows)
+        played = comparable(rows)
         if len({row.trajectory.action for row in played}) < 2:
             return "one action only"
         usable = [(t, r) for t, r in played if r is not None and r.total is not None]
@@ -134,7 +134,7 @@ def free(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def _comparable(rows: Sequence[Row]) -> list[Row]:
+def comparable(rows: Sequence[Row]) -> list[Row]:
     """The free decisions of a group with the same dialogue behind them, that of the first replicate."""
     played = [row for row in free(rows) if row.trajectory.branch in ORDER]
     if not played:

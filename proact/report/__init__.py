@@ -1,0 +1,1 @@
+"""The page that people send around: one file, no network, every text escaped."""

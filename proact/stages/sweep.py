@@ -1,0 +1,142 @@
+"""sweep: what other weights would make of the same rollouts. Pure: no model is called and no test run."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from proact import console, jsonl
+from proact.errors import UsageError
+from proact.executor import Task
+from proact.records import Flip, PreferencePair, Reward, Weighting
+from proact.rewards.outcomes import MethodMeans, Outcome
+from proact.rewards.pairs import Pairs, kept
+from proact.rewards.pairs import Row as PairRow
+from proact.rewards.specs import SPECS
+from proact.rewards.sweep import BLOCK, Rollouts, alike, repriced, rows, weightings
+from proact.rewards.trajectories import Sorted
+from proact.stage import run_pure
+from proact.stats.pareto import front
+
+SHOWN = 24
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that `proact sweep` was told."""
+
+    trajectories: str
+    rewards: str
+    out: str
+    spec: str = "default"
+    grid: dict[str, list[float]] = {}
+    components: dict[str, list[float]] = {}
+    pairs: str | None = None
+    thin: bool = True
+    seed: int = 0
+
+
+def perform(task: Task) -> bytes:
+    """Run the stage; returns the summary that the command prints, as JSON."""
+    settings = msgspec.json.decode(task.settings, type=Settings)
+    return msgspec.json.encode(SweepRun(settings).run())
+
+
+class SweepRun:
+    """One run of the stage."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.swept = weightings(settings.spec, settings.grid, settings.components)
+        if settings.pairs and len(self.swept) != 1:
+            raise UsageError(f"--pairs writes the pairs of one weighting; this grid has {len(self.swept)}")
+        self.base = SPECS[settings.spec]
+
+    def run(self) -> dict[str, Any]:
+        started, out = time.monotonic(), Path(self.settings.out)
+        rewards = {reward.id: reward for reward in jsonl.read(Path(self.settings.rewards), Reward)}
+        lines = Sorted(Path(self.settings.trajectories))
+        names = list(self.settings.components)
+        rollouts = Rollouts(rows(lines, rewards, names), names)
+        found, flips = self._weightings(rollouts)
+        run_pure(out, found)
+        run_pure(out.with_name("flips.jsonl"), flips)
+        written = run_pure(Path(self.settings.pairs), self._pairs(lines, rewards)) if self.settings.pairs else None
+        return {
+            "rollouts": len(rollouts.rows),
+            "missing": len(lines) - len(rollouts.rows),
+            "spec": self.base.label,
+            "weightings": [msgspec.to_builtins(one) for one in found],
+            "groups_that_flip": len(flips),
+            "pairs_written": written,
+            "out": [str(out), str(out.with_name("flips.jsonl"))],
+            "seconds": round(time.monotonic() - started, 2),
+            "exit_code": 3 if len(lines) > len(rollouts.rows) else 0,
+        }
+
+    def _weightings(self, rollouts: Rollouts) -> tuple[list[Weighting], list[Flip]]:
+        unchanged = Outcome(rollouts.priced([self.base]), self.base)
+        shares = MethodMeans(rollouts)
+        found: dict[int, Weighting] = {}
+        others: dict[str, list[str]] = defaultdict(list)
+        for places in alike(self.swept):
+            size = max(1, BLOCK // len(rollouts.rows))
+            for some in (places[start : start + size] for start in range(0, len(places), size)):
+                specs = [self.swept[place].spec for place in some]
+                priced = rollouts.priced(specs)
+                methods = shares.under(rollouts, specs)
+                for column, place in enumerate(some):
+                    swept = self.swept[place]
+                    found[place] = unchanged.weighting(swept, priced, column, methods[column], others)
+        ordered = [found[place] for place in sorted(found)]
+        points = [(one.policy_cost, one.policy_success) for one in ordered]
+        marks = iter(front([(cost, success) for cost, success in points if cost is not None and success is not None]))
+        ordered = [
+            msgspec.structs.replace(one, on_front=next(marks)) if one.policy_success is not None else one
+            for one in ordered
+        ]
+        return ordered, [unchanged.flip(group, at) for group, at in sorted(others.items())]
+
+    def _pairs(self, lines: Sorted, rewards: dict[str, Reward]) -> Iterator[PreferencePair]:
+        """The pairs of the one weighting, as `reward` makes and thins them."""
+        spec, settings = self.swept[0].spec, self.settings
+        builder = Pairs("weighted", spec.label)
+        priced = (PairRow(line, repriced(rewards[line.id], spec) if line.id in rewards else None) for line in lines)
+        groups = groupby(priced, key=lambda one: one.trajectory.group)
+        pairs = [pair for _, group in groups if (pair := builder.of(list(group)))]
+        largest = max((pair.margin for pair in pairs), default=0.0)
+        for pair in pairs:
+            final = kept(pair, largest, settings.seed) if settings.thin else pair
+            if final:
+                yield final
+
+
+def show(report: dict[str, Any]) -> None:
+    """A line per weighting, evenly chosen when there are many; the front is marked."""
+    found = report["weightings"]
+    step = max(1, -(-len(found) // SHOWN))
+    table = [
+        [
+            one["id"],
+            one["pairs"],
+            one["chosen"]["Clarify"],
+            one["ties"],
+            one["flips"],
+            one["policy_success"],
+            one["policy_cost"],
+            "front" if one["on_front"] else "",
+        ]
+        for one in found[::step]
+    ]
+    heads = ["weighting", "pairs", "choose Clarify", "ties", "flips", "success", f"cost at {report['spec']}", ""]
+    console.table(f"sweep: taking the better action in every group of {report['rollouts']} rollouts", heads, table)
+    if step > 1:
+        console.note(f"every {step}th of {len(found)} weightings is shown")
+    console.note(f"{report['groups_that_flip']} groups depend on the weighting: {report['out'][1]}")
+    if report["missing"]:
+        console.note(f"{report['missing']} trajectories have no reward and are left out")

@@ -17,12 +17,24 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,eval,plot,dev]'
 	@touch $@
 
-pipeline: install ## Play the demo tasks with the embedded model, run the tests, price it, and build pairs. No key.
+# Exit code 3 says that some records are missing; everything that follows works without them.
+ON := || { code=$$?; test $$code -eq 3 || exit $$code; echo "some are missing, going on without them"; }
+PLAY := $(BIN)/proact generate --mode dataset --split demo --model $(MODEL) --max-completion-tokens 256
+JUDGE := $(BIN)/proact judge feedback effort --model $(MODEL) --max-completion-tokens 128
+OTHERS := calibrated always-clarify always-execute
+
+pipeline: install ## Play the demo tasks with the embedded model, run the tests, price, judge and compare. No key.
 	@$(BIN)/proact models fetch
-	@$(BIN)/proact generate --mode dataset --split demo --model $(MODEL) --max-completion-tokens 256 || test $$? -eq 3 \
-	  || exit $$?; test ! -e data/logs/trajectories.failures.jsonl \
-	  || echo "some trajectories are missing (data/logs/trajectories.failures.jsonl says why); going on without them"
-	@$(BIN)/proact reward || test $$? -eq 3
+	@$(PLAY) $(ON)
+	@$(JUDGE) $(ON)
+	@for policy in $(OTHERS); do \
+	  $(PLAY) --policy $$policy --branches 1 --out data/logs/others.jsonl --json >/dev/null $(ON); done
+	@$(JUDGE) --in data/logs/others.jsonl --json >/dev/null $(ON)
+	@$(BIN)/proact reward --trajectories data/logs/others.jsonl --rewards data/logs/others_rewards.jsonl \
+	  --out data/dpo/others_pairs.jsonl --json >/dev/null $(ON)
+	@$(BIN)/proact reward $(ON)
+	@$(BIN)/proact eval data/logs/trajectories.jsonl data/logs/others.jsonl --verdicts data/logs/verdicts.jsonl \
+	  --rewards data/logs/rewards.jsonl --rewards data/logs/others_rewards.jsonl $(ON)
 
 test: install ## Run the tests.
 	$(BIN)/python -m pytest
@@ -36,8 +48,10 @@ check: install ## Format check, lint, types and tests.
 docs: install ## Write the generated pages anew.
 	$(BIN)/python tests/generated.py
 
-bench: install ## Measure against named peers and the physical floor.
+bench: install ## Measure against named peers and the physical floor; MBPP=FILE measures the sandbox too.
 	$(BIN)/python bench/calls.py
+	$(BIN)/python bench/sweep.py
+	@test -z "$(MBPP)" || $(BIN)/python bench/sandbox.py --mbpp $(MBPP)
 
 clean: ## Remove what make and the tests have made; data stays.
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from evaluation import ACT_A, ACT_B, ASK_A, ASK_B, LINES, REWARDS, verdict, written
-from support import Cli, Row, read_lines, succeeded, write_lines
+from support import EXAMPLES, Cli, Row, read_lines, succeeded, write_lines
 
 MISSING, NOT_APPLICABLE = "missing", "not applicable"
 # Tasks A, B, C of the method that asks, then of the method that acts.
@@ -254,14 +254,16 @@ def test_the_same_input_gives_the_same_files(cli: Cli) -> None:
     assert {"pareto.png", "pareto.svg", "report.html"} <= before.keys()
 
 
+def test_a_metric_of_your_own(cli: Cli) -> None:
+    plugin = EXAMPLES / "my_metric.py"
+    assert len(plugin.read_text("utf-8").splitlines()) <= 15
+    report = json.loads(succeeded(cli("eval", *written(), "--no-plot", "--plugin", plugin, "--json"), 3).out)
+    # Ascending, please and Thanks; six words; One and two. ACT_B has no reply at all.
+    assert metric(report, "ask", "avg_short_replies")["mean"] == pytest.approx((2 + 0 + 1) / 3)
+    assert metric(report, "act", "avg_short_replies")["not_applicable"] == 1
+
+
 def test_a_metric_without_a_direction_cannot_be_registered(cli: Cli) -> None:
-    Path("mine.py").write_text(
-        "from proact.metrics import metric\n\n\n"
-        "@metric('first_words', unit='words', higher_is_better=True)\n"
-        "def first_words(subject):\n    return len(subject.messages[0]['content'].split())\n"
-    )
-    report = json.loads(succeeded(cli("eval", *written(), "--no-plot", "--plugin", "mine.py", "--json"), 3).out)
-    assert metric(report, "ask", "first_words")["mean"] == pytest.approx(3)
     Path("bad.py").write_text(
         "from proact.metrics import metric\n\n\n@metric('odd', unit='words')\ndef odd(s):\n    return 1\n"
     )

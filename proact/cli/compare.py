@@ -8,19 +8,12 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
-from proact.command import perform
-from proact.options import PAIRS, REWARDS, TRAJECTORIES, Json, Plugins, named_files, prices, steps
+from proact.cli.command import perform
+from proact.cli.options import PAIRS, REWARDS, TRAJECTORIES, Json, Plugins, named_files, prices, steps
 
 Rewards = Annotated[list[Path] | None, Option("--rewards", help="What reward wrote; may be repeated.")]
 VERDICTS = Path("data/logs/verdicts.jsonl")
 Steps = Annotated[str | None, Option(help="A value, or FROM:TO:STEP.")]
-
-
-def add(app: typer.Typer) -> None:
-    """Register these commands."""
-    app.command(name="eval")(evaluate)
-    app.command()(sweep)
-    app.command()(explain)
 
 
 def evaluate(

@@ -20,6 +20,7 @@ def plot(name: str, path: Path) -> None:
     """Draw over alpha how often the best policy asks, and the one that signs of single pairs train."""
     from proact import plots
 
+    plots.needed()
     tables = [WORLDS[name].table(alpha) for alpha in ALPHAS]
     curves = {
         "optimal policy": [table["ask_rate"] for table in tables],

@@ -46,6 +46,14 @@ def played(cli: Cli) -> Cli:
         *group(3, WRONG, RIGHT, {"reject_signal": 1, "off_topic_flag": 1}, replicates=3),
         *group(4, RIGHT, WRONG, {}),
         line("mainline", [("Execute", RIGHT, {})], group="alone", state=state("alone")),
+        # A placebo is a measurement beside the pair, never a part of it.
+        line(
+            "placebo",
+            [("Clarify", ASKS, {}), ("Execute", RIGHT, {})],
+            group="g2",
+            state=state("g2"),
+            persona=persona("p0"),
+        ),
         *[line(b, [("Clarify", LONG, {}), ("Execute", RIGHT, {})], group="long", state=state("l")) for b in ("other",)],
         line("mainline", [("Execute", WRONG, {})], group="long", state=state("l")),
     ]
@@ -165,6 +173,14 @@ def test_explain_gives_every_number_of_a_pair(played: Cli) -> None:
     for row in found["rows"]:
         assert sum(part["adds"] for part in row["parts"]) == pytest.approx(totals[row["id"]])
     succeeded(played("explain", "g3/pair", *arguments[:-1]))
+
+
+def test_explain_tells_what_is_compared_from_what_is_not(played: Cli) -> None:
+    arguments = ("explain", "g2", "--pairs", "pairs.jsonl", *FILES)
+    found = json.loads(succeeded(played(*arguments, "--json")).out)
+    compared = {row["branch"]: row["counts_in_pair"] for row in found["rows"]}
+    assert compared == {"mainline": True, "other": True, "placebo": False}
+    assert "placebo, not compared" in succeeded(played(*arguments)).out
 
 
 def test_explain_says_why_a_group_gave_no_pair(played: Cli) -> None:

@@ -108,6 +108,7 @@ def show(report: dict[str, Any]) -> None:
     rows: list[list[Any]] = []
     for row in report["rows"]:
         name = row["branch"] + (f"~{row['replicate']}" if row["replicate"] else "")
+        name += "" if row["counts_in_pair"] else ", not compared"
         parts = [part for part in row["parts"] if part["amount"] or part["name"] == "task score"]
         for index, part in enumerate(parts):
             first = [row["action"], name, row["status"]] if index == 0 else ["", "", ""]

@@ -20,20 +20,20 @@ $(STAMP): pyproject.toml
 # Exit code 3 says that some records are missing; everything that follows works without them.
 ON := || { code=$$?; test $$code -eq 3 || exit $$code; echo "some are missing, going on without them"; }
 PLAY := $(BIN)/proact generate --mode dataset --split demo --model $(MODEL) --max-completion-tokens 256
-JUDGE := $(BIN)/proact judge feedback effort --model $(MODEL) --max-completion-tokens 128
+JUDGE := $(BIN)/proact judge
 OTHERS := calibrated always-clarify always-execute
 
 pipeline: install ## Play the demo tasks with the embedded model, run the tests, price, judge and compare. No key.
 	@$(BIN)/proact models fetch
 	@$(PLAY) $(ON)
-	@$(JUDGE) $(ON)
+	@$(JUDGE) feedback effort --model $(MODEL) --max-completion-tokens 128 $(ON)
 	@for policy in $(OTHERS); do \
 	  $(PLAY) --policy $$policy --branches 1 --out data/logs/others.jsonl --json >/dev/null $(ON); done
-	@$(JUDGE) --in data/logs/others.jsonl --json >/dev/null $(ON)
+	@$(JUDGE) effort --in data/logs/others.jsonl --out data/logs/others_verdicts.jsonl --json >/dev/null $(ON)
 	@$(BIN)/proact reward --trajectories data/logs/others.jsonl --rewards data/logs/others_rewards.jsonl \
 	  --out data/dpo/others_pairs.jsonl --json >/dev/null $(ON)
 	@$(BIN)/proact reward $(ON)
-	@$(BIN)/proact eval data/logs/trajectories.jsonl data/logs/others.jsonl --verdicts data/logs/verdicts.jsonl \
+	@$(BIN)/proact eval data/logs/trajectories.jsonl data/logs/others.jsonl \
 	  --rewards data/logs/rewards.jsonl --rewards data/logs/others_rewards.jsonl $(ON)
 
 test: install ## Run the tests.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -44,15 +45,16 @@ def nothing_left(own_folder: Path, processes: Callable[[], list[str]]) -> Iterat
 def listeners() -> Iterator[None]:
     """What an escaping program would reach: a TCP port and an abstract socket of this machine."""
     tcp, abstract = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
-    abstract.bind(f"\0proact-test-{os.getpid()}")
+    abstract.bind(f"\0proact-test-{secrets.token_hex(8)}")
     abstract.listen()
     threads = [threading.Thread(target=_serve, args=(end,), daemon=True) for end in (tcp, abstract)]
     for thread in threads:
         thread.start()
     yield
-    for end in (tcp, abstract):
+    for end, thread in zip((tcp, abstract), threads, strict=True):
         with contextlib.suppress(OSError):
             end.shutdown(socket.SHUT_RDWR)
+        thread.join()
         end.close()
 
 

@@ -278,3 +278,16 @@ def test_the_embedded_model_and_the_shipped_twins_are_diagnosed(cli: Cli, monkey
     overall = report["worth"][0]["figures"]
     assert overall["EVPI"]["n"] == overall["leak"]["n"] == 2
     assert any("only 2 tasks" in finding for finding in report["findings"])
+
+
+def test_the_page_of_eval_holds_the_diagnosis(cli: Cli) -> None:
+    succeeded(cli(*KEYRING, "--n-states", 12))
+    succeeded(cli("reward", "--trajectories", "t.jsonl", "--rewards", "r.jsonl", "--out", "p.jsonl"))
+    alone = diagnosed(cli, "--rewards", "r.jsonl")
+    cli("eval", "t.jsonl", "--rewards", "r.jsonl", "--out", "e", "--no-plot")
+    beside = json.loads(Path("e/comparison.json").read_text("utf-8"))["diagnoses"]["t.jsonl"]
+    assert beside["worth"] == alone["worth"]
+    assert beside["findings"] == alone["findings"]
+    page = Path("e/report.html").read_text("utf-8")
+    evpi = alone["worth"][0]["figures"]["EVPI"]["mean"]
+    assert f">{evpi:.3f} (" in page.partition('id="worth"')[2]

@@ -24,9 +24,8 @@ def write(path: Path, result: dict[str, Any], browser: Browser, pictures: dict[s
     environment = Environment(
         loader=FunctionLoader(_file), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(
-        number=tables.number, ends=tables.ends, counts=tables.counts, label=tables.label, agreement=tables.agreement
-    )
+    names = ("number", "ends", "counts", "label", "agreement", "figure")
+    environment.globals.update({name: getattr(tables, name) for name in names})
     environment.globals["matrix"] = getattr(environment.get_template("matrix.html").module, "matrix")  # noqa: B009
     entries = browser.entries()
     script = _file("browser.js")
@@ -66,6 +65,8 @@ def _sections(result: dict[str, Any], pictures: dict[str, str]) -> list[tuple[st
     found.append(("comparison", "Comparison"))
     if _policies(result):
         found.append(("policies", "When each asks"))
+    if result["diagnoses"]:
+        found.append(("worth", "Worth of a question"))
     if result["agreement"]:
         found.append(("reliability", "Judges"))
     return [*found, ("cost", "Cost"), ("settings", "Settings"), ("conversations", "Conversations")]

@@ -33,6 +33,13 @@ def ends(metric: dict[str, Any]) -> str:
     return f"{number(low, unit).removesuffix(' %')} to {number(high, unit)}"
 
 
+def figure(found: dict[str, Any]) -> str:
+    """A figure of the diagnosis with its interval."""
+    if found["mean"] is None or found["low"] is None:
+        return number(found["mean"])
+    return f"{number(found['mean'])} ({number(found['low'])} to {number(found['high'])})"
+
+
 def p_value(p: float | None) -> str:
     return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 

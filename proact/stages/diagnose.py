@@ -8,16 +8,16 @@ from typing import Any
 
 import msgspec
 
-from proact import console, jsonl, sidecar
+from proact import console
 from proact.cache import cache_dir
 from proact.errors import JobError, UsageError
 from proact.executor import Task
-from proact.records import Reward
 from proact.registry import load_plugin
 from proact.rewards.components import Verdicts
+from proact.rewards.joined import joined, spec_of
 from proact.rewards.pairs import Row
 from proact.rewards.score import reward, scored
-from proact.rewards.specs import Spec, interrupt_cost, spec_named, total
+from proact.rewards.specs import Spec, spec_named
 from proact.rewards.trajectories import Sorted
 from proact.sandbox import Isolation, Sandbox
 
@@ -64,8 +64,9 @@ def diagnose(settings: Settings) -> dict[str, Any]:
         load_plugin(Path(plugin))
     rows = Sorted(Path(settings.trajectories), settings.domain)
     if settings.rewards:
-        spec = _spec_of(settings, Path(settings.rewards))
-        report = diagnosis(_joined(rows, Path(settings.rewards), spec), spec)
+        earned = [Path(settings.rewards)]
+        spec = spec_of(earned, settings.spec, settings.weights)
+        report = diagnosis(joined(rows, earned, spec), spec)
     else:
         spec = spec_named(settings.spec or "default", dict(settings.weights))
         with Sandbox(isolation=settings.isolation, cache=cache_dir() / "sandbox.db") as sandbox:
@@ -80,34 +81,6 @@ def _earned(rows: Sorted, sandbox: Sandbox, spec: Spec) -> Iterator[Row]:
             yield Row(trajectory, None if isinstance(score, JobError) else reward(trajectory, score, spec, without))
         except JobError:
             yield Row(trajectory, None)
-
-
-def _joined(rows: Sorted, path: Path, spec: Spec) -> Iterator[Row]:
-    """Trajectories with the rewards of a file, weighed anew; one without a reward is missing."""
-    rewards = {earned.id: _weighed(earned, spec) for earned in jsonl.read(path, Reward)}
-    return (Row(trajectory, rewards.get(trajectory.id)) for trajectory in rows)
-
-
-def _weighed(earned: Reward, spec: Spec) -> Reward:
-    if earned.spec == spec.label:
-        return earned
-    cost = interrupt_cost(earned.components, spec)
-    worth = total(earned.task_score, cost, earned.components, spec)
-    worth = None if worth is None else round(worth, 9)
-    return msgspec.structs.replace(earned, interrupt_cost=round(cost, 9), total=worth, spec=spec.label)
-
-
-def _spec_of(settings: Settings, path: Path) -> Spec:
-    """The spec of a rewards file, unless another one is asked for."""
-    if settings.spec:
-        return spec_named(settings.spec, dict(settings.weights))
-    body = sidecar.read_meta(path).get("spec")
-    if body is None:
-        label = next((earned.spec for earned in jsonl.read(path, Reward)), "default")
-        body = msgspec.to_builtins(spec_named(label.partition("@")[0], {}))
-        if "+" in label:
-            raise UsageError(f"{path}: spec {label} has weights of its own; give --spec, --alpha and the others")
-    return msgspec.structs.replace(msgspec.convert(body, Spec), **settings.weights)
 
 
 def show(report: dict[str, Any]) -> None:

@@ -24,6 +24,9 @@ from proact.records import Measured, Metric
 from proact.registry import load_plugin
 from proact.report import page, tables
 from proact.report.browser import Browser
+from proact.rewards.diagnosis import diagnosis
+from proact.rewards.joined import joined, spec_of
+from proact.rewards.trajectories import Sorted
 from proact.stage import run_pure
 
 
@@ -144,6 +147,7 @@ class EvalRun:
         compared, rows = results.compared(methods, policies, by=settings.by, choice=settings.interval)
         result: dict[str, Any] = compared | {
             "agreement": self._agreement(),
+            "diagnoses": self._diagnoses(),
             "facts": self.facts.shown(settings.price),
             "judges": {judge: sorted(filter(None, models)) for judge, models in sorted(self.evidence.judges.items())},
             "reward_specs": sorted(self.evidence.specs),
@@ -158,6 +162,20 @@ class EvalRun:
             return gold.agreements(verdicts, labels, tau=self.settings.tau, lengths=self.lengths)
         retests = {judge: gold.retest(verdicts, judge) for judge in sorted(self.evidence.judges)}
         return {judge: {"retest": found} for judge, found in retests.items() if found}
+
+    def _diagnoses(self) -> dict[str, Any]:
+        """What questions were worth, for each file of trajectories in which a decision has both arms."""
+        rewards = [Path(path) for path in self.settings.rewards]
+        if not rewards:
+            return {}
+        spec = spec_of(rewards)
+        found = {}
+        for source in self.sources:
+            if not load.is_log(source.path):
+                report = diagnosis(joined(Sorted(source.path, self.settings.domain), rewards, spec), spec)
+                if report["decisions"]:
+                    found[str(source.path)] = report
+        return found
 
     def _pictures(self, result: dict[str, Any], out: Path) -> dict[str, str]:
         """Write the pictures; returns each as an svg element for the page."""

@@ -19,7 +19,7 @@ FLOORS = [
     "llm",
     "training",
     "domains policies users worlds datasets",
-    "judges rewards rollout arms metrics report",
+    "judges rewards rollout arms scribe metrics report",
     "stages",
     "loops api evaluator cli __main__",
 ]

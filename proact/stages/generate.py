@@ -16,14 +16,15 @@ from proact.datasets.states import Placed, read_states, select
 from proact.domains import DOMAINS, domain
 from proact.errors import UsageError
 from proact.executor import Task
-from proact.keys import conversation_id, digest, trajectory_id
+from proact.keys import digest
 from proact.llm import Models, Options, Sampling
 from proact.policies import Policy, open_policy
 from proact.prompts import load
-from proact.records import Action, Persona, State, Trajectory
+from proact.records import Action, Trajectory
 from proact.registry import load_plugin
-from proact.rollout import Choice, Dialogue, Player, Rollout, Rules, Turn, total
+from proact.rollout import Choice, Player, Rules
 from proact.sandbox import Isolation, Sandbox
+from proact.scribe import Scribe, Work
 from proact.stage import Job, Paid, Summary, run_paid
 from proact.users import User, open_user
 from proact.users.acting import Acting
@@ -63,15 +64,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     plugins: list[str] = []
 
 
-class Work(msgspec.Struct, frozen=True):
-    """One job: a trajectory of a single decision, or the lines of one branch of a whole conversation."""
-
-    state: State
-    persona: Persona
-    replicate: int
-    branch: str
-
-
 def perform(task: Task) -> bytes:
     """Run the stage on one task; returns the summary that the command prints, as JSON."""
     settings = msgspec.json.decode(task.settings, type=Settings)
@@ -102,7 +94,14 @@ class Generate:
             rules=settings.rules,
             follower=self._policy(settings.continue_by) if settings.continue_by else None,
         )
-        self.method = settings.method or self.player.policy.name
+        self.scribe = Scribe(
+            player=self.player,
+            method=settings.method or self.player.policy.name,
+            model=settings.model,
+            seed=settings.seed,
+            first=Choice(settings.mainline_action) if settings.mainline_action else None,
+            continue_by=settings.continue_by,
+        )
         self.counts: Counter[tuple[str, str]] = Counter()
 
     def run(self) -> dict[str, object]:
@@ -190,107 +189,12 @@ class Generate:
                 for branch in played:
                     if arms.applies(branch, state):
                         work = Work(state, persona, repeated + replicate, branch)
-                        yield Job(self._key(work), digest(state, persona), work)
-
-    def _key(self, work: Work) -> str:
-        conversation = self._conversation(work)
-        if self.settings.rules.multi_turn:
-            return trajectory_id(conversation, work.branch, work.replicate)
-        return trajectory_id(f"{conversation}/t{work.state.dialogue_turn}", work.branch, work.replicate)
-
-    def _conversation(self, work: Work) -> str:
-        return conversation_id(work.state.id, work.persona.name, self.method, self.settings.seed)
+                        yield Job(self.scribe.key(work), digest(state, persona), work)
 
     async def _step(self, work: Work) -> list[Trajectory]:
-        lines = await (self._conversation_lines(work) if self.settings.rules.multi_turn else self._decision(work))
+        lines = await self.scribe.lines(work)
         self.counts.update((line.branch, line.action) for line in lines)
         return lines
-
-    def _dialogue(self, work: Work) -> Dialogue:
-        return Dialogue(
-            state=work.state,
-            persona=work.persona,
-            messages=[{"role": "user", "content": work.state.query}],
-            seed=self.settings.seed,
-            replicate=work.replicate,
-            sample=2 * work.replicate,
-        )
-
-    async def _decision(self, work: Work) -> list[Trajectory]:
-        """A single decision: the branch is taken at the state itself and rolled out."""
-        dialogue = self._dialogue(work)
-        mainline = self._first() or await self.player.decide(dialogue)
-        taken = dialogue.copy(_sample(work))
-        # A question needs one more turn for the answer.
-        limit = max(2, self.settings.rules.max_turns)
-        rollout = await arms.play(self.player, work.branch, taken, mainline, limit)
-        return [self._line(work, rollout, 0, mainline, 0)]
-
-    def _first(self) -> Choice | None:
-        action = self.settings.mainline_action
-        return Choice(action) if action else None
-
-    async def _conversation_lines(self, work: Work) -> list[Trajectory]:
-        """Every turn of a conversation as a line, or the branches that leave it at each decision.
-
-        The branches' job plays the mainline again, which costs nothing: its calls are in the log.
-        """
-        mainline = await self.player.conversation(self._dialogue(work), self._first())
-        lines = []
-        for index, turn in enumerate(mainline.turns):
-            if work.branch == "mainline":
-                lines.append(self._line(work, mainline, index, turn.choice, index))
-            elif not turn.choice.forced:
-                left = self.settings.rules.max_turns - index
-                dialogue = turn.before.copy(_sample(work))
-                rollout = await arms.play(self.player, work.branch, dialogue, turn.choice, left)
-                lines.append(self._line(work, rollout, 0, turn.choice, index))
-        return lines
-
-    def _line(self, work: Work, rollout: Rollout, index: int, mainline: Choice, point: int) -> Trajectory:
-        turn: Turn = rollout.turns[index]
-        state = turn.before.state
-        conversation = self._conversation(work)
-        group = f"{conversation}/t{state.dialogue_turn}"
-        return Trajectory(
-            id=trajectory_id(group, work.branch, work.replicate),
-            group=group,
-            conversation=conversation,
-            state=state,
-            action=turn.choice.action,
-            action_prompt=turn.prompt,
-            assistant_msg=turn.message,
-            persona=work.persona,
-            user_reaction=turn.reaction,
-            is_mainline=work.branch == "mainline",
-            branch=work.branch,
-            replicate=work.replicate,
-            decision_point=point,
-            mainline_action=mainline.action,
-            turn=state.dialogue_turn,
-            messages=rollout.messages,
-            at=turn.step.at,
-            rollout=[later.step for later in rollout.turns[index:]],
-            task_completed=rollout.turns[-1].completed,
-            stop=rollout.stop,
-            continuation=self._continuation(work.branch),
-            policy=self.player.policy.name,
-            forced=turn.choice.forced,
-            p_clarify=mainline.p_clarify,
-            method=self.method,
-            seed=self.settings.seed,
-            model=self.settings.model,
-            user_model=self.player.user.name,
-            usage=total(later.usage for later in rollout.turns[index:]),
-        )
-
-    def _continuation(self, branch: str) -> str:
-        rules = self.settings.rules
-        if branch == "mainline" and rules.multi_turn:
-            return "policy"
-        if branch in ("placebo", "oracle"):
-            return "execute"
-        return self.settings.continue_by or rules.continuation
 
     def _report(self, summary: Summary) -> dict[str, object]:
         ledger = self.models.ledger
@@ -341,7 +245,3 @@ def _resolved(settings: Settings, world: World | None) -> Settings:
         persona=settings.persona or (world.persona.name if world else "balanced"),
         user_model=settings.user_model or (world.name if world else "rule"),
     )
-
-
-def _sample(work: Work) -> int:
-    return 2 * work.replicate + (work.branch == "variant")

@@ -180,3 +180,22 @@ def test_lines_with_ids_and_no_group_are_grouped_by_their_state(cli: Cli) -> Non
 def test_the_satisfaction_of_a_rollout_is_its_mean() -> None:
     row = line("other", [("Clarify", ASKS, {**META, "satisfaction": 0.9}), ("Execute", RIGHT, {"satisfaction": 0.1})])
     assert raw_counts(parse(row, Trajectory), 200)["satisfaction"] == pytest.approx(0.5)
+
+
+def test_a_suspect_pass_scores_nothing_and_is_kept_apart_in_the_table(cli: Cli) -> None:
+    # Test functions run in the candidate's process, where looking at frames is how a verdict is forged.
+    task = state(tests="def test_twice():\n    assert twice(2) == 4\n")
+    peeks = "```python\nimport sys\n\n\ndef twice(n):\n    sys._getframe(1)\n    return 2 * n\n```"
+    write_lines(
+        "t.jsonl",
+        [line("mainline", [("Execute", peeks, {})], state=task), line("other", [("Execute", RIGHT, {})], state=task)],
+    )
+    rows = reward_rows(cli)
+    assert (rows["g/mainline"]["status"], rows["g/mainline"]["task_score"]) == ("suspect", 0.0)
+    assert (rows["g/other"]["status"], rows["g/other"]["task_score"]) == ("pass", 1.0)
+    assert rows["g/other"]["tier"] == "in-process"
+    shown = cli("reward", "--trajectories", "t.jsonl", "--rewards", "rewards.jsonl", "--out", "pairs.jsonl").out
+    assert [" ".join(row.split("│")[1:3]).split() for row in shown.splitlines() if "answers:" in row] == [
+        ["answers:", "pass", "1"],
+        ["answers:", "suspect", "1"],
+    ]

@@ -18,8 +18,9 @@ from proact.cache import cache_dir
 from proact.errors import ProactError
 from proact.llm import Models, Options, Request
 from proact.prompts import shipped
+from proact.sandbox.inside import jail
 
-EXTRAS = {"local": ["xllamacpp"]}
+EXTRAS = {"local": ["xllamacpp"], "eval": ["numpy", "scipy", "krippendorff", "jinja2"], "plot": ["matplotlib"]}
 
 
 class Check(NamedTuple):
@@ -50,6 +51,13 @@ def _machine() -> Iterator[Check]:
     system = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores"
     yield Check("system", sys.platform.startswith("linux") or None, system)
     yield Check("sqlite", True, sqlite3.sqlite_version)
+    lacking = jail.missing()
+    jailed = "Landlock and seccomp confine candidate programs; see proact audit sandbox"
+    yield Check(
+        "sandbox",
+        not lacking,
+        f"no {' and no '.join(lacking)}; --isolation rlimits asks for less" if lacking else jailed,
+    )
 
 
 def _packages() -> Iterator[Check]:

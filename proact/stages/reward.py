@@ -72,6 +72,7 @@ class RewardRun:
         self.means: dict[tuple[str, str], list[Reward | None]] = defaultdict(list)
         self.constancy = Constancy()
         self.chosen: Counter[str] = Counter()
+        self.statuses: Counter[str] = Counter()
         self.largest = 0.0
         self.tokens = 0
 
@@ -113,6 +114,7 @@ class RewardRun:
                 self._failed(trajectory, error)
             else:
                 file.write(encoder.encode(earned) + b"\n")
+                self.statuses[earned.status] += 1
                 self.progress.done()
             arm = trajectory.action if trajectory.branch in ORDER else trajectory.branch
             self.means[arm, trajectory.persona.name].append(earned)
@@ -176,6 +178,7 @@ class RewardRun:
             "notes": self._notes(),
             "spec": self.settings.spec.label,
             "means": [_mean(*key, rewards) for key, rewards in sorted(self.means.items())],
+            "statuses": dict(sorted(self.statuses.items())),
             "pairs": self.chosen.total(),
             "chosen": {action: self.chosen[action] for action in ACTIONS},
             "reasons": dict(sorted(self.pairs.reasons.items())),
@@ -218,6 +221,7 @@ def show(report: dict[str, Any]) -> None:
     title = "; ".join([f"reward: mean per action and persona, spec {report['spec']}", *report["notes"]])
     console.table(title, heads, rows)
     counts = [[name, report[name]] for name in ("trajectories", "rewards", "missing", "pairs")]
+    counts[3:3] = [[f"answers: {status}", count] for status, count in report["statuses"].items()]
     counts += [[f"pairs that choose {action}", count] for action, count in report["chosen"].items()]
     counts += [[f"groups without a pair: {reason}", count] for reason, count in report["reasons"].items()]
     counts += [["tokens", report["tokens"]], ["seconds", report["seconds"]]]

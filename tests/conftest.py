@@ -18,7 +18,7 @@ SKIPPED: list[str] = []
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("shared") and not os.environ.get("PROACT_SHARED"):
-        pytest.skip("PROACT_SHARED does not name the folder of the real data sets")
+        pytest.skip("data: PROACT_SHARED does not name the folder of the real data sets")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -33,7 +33,8 @@ def _note_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if not report.skipped or hasattr(report, "wasxfail"):
         return
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    if not reason.removeprefix("Skipped: ").startswith("hardware:"):
+    # .ci/run names the folder of the data wherever it is there.
+    if not reason.removeprefix("Skipped: ").startswith(("hardware:", "data:")):
         SKIPPED.append(f"{report.nodeid}: {reason}")
 
 

@@ -9,8 +9,8 @@ import pytest
 from evaluation import verdict
 from support import Cli, Row, read_lines, succeeded, write_lines
 
+from proact.api import AVERAGED, COMPARED, BatchEvaluator
 from proact.errors import ReplyError, UsageError
-from proact.evaluator import AVERAGED, COMPARED, BatchEvaluator
 from proact.judges.logs import Logs
 
 PREFERENCES = [

@@ -5,6 +5,7 @@ running event loop too. A single call raises when there is no verdict; a batch g
 input, in the caller's order.
 """
 
+from proact.api.evaluator import AVERAGED, COMPARED, BatchEvaluator
 from proact.api.feedback import (
     LLMRewardClient,
     LLMRewardConfig,
@@ -21,9 +22,12 @@ from proact.judges.ruler import TrajectoryScore
 from proact.labels import REWARD_MAP, PreferenceViolationType
 
 __all__ = [
+    "AVERAGED",
+    "COMPARED",
     "DEFAULT_RUBRIC",
     "REWARD_MAP",
     "SWALLOWED",
+    "BatchEvaluator",
     "ConversationMetrics",
     "JudgmentResult",
     "LLMJudge",

@@ -45,8 +45,9 @@ def outcomes(seeds: Iterable[int], asks: Asks) -> Iterator[Outcome]:
     """Every decision of an always-asking mainline with --branches 1 --branch-turns; after the question that is compared
     with an answer, the line goes on by `asks`."""
     for seed in seeds:
-        question = keyring.QUESTIONS[digest64(str(seed)) % len(keyring.QUESTIONS)]
         for state in STATES:
+            ring = keyring.read(state.query).ring
+            question = keyring.QUESTIONS[digest64(f"{seed} {ring}") % len(keyring.QUESTIONS)]
             yield from _conversation(seed, state, question, asks)
 
 

@@ -3,18 +3,27 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODEL ?= local:smollm2
 STAMP := .venv/installed
+TRAIN := .venv/installed-train
+ALPHA ?= 0.3
 
 .DEFAULT_GOAL := help
-.PHONY: help install pipeline test check docs bench clean
+.PHONY: help install install-train pipeline train test check docs bench clean
 
 help: ## Show this list.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## Make .venv with proact and everything that its tests need.
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,eval,plot,dev]'
+	@touch $@
+
+install-train: $(TRAIN) ## Add what training needs: the pinned torch first, else several gigabytes come along.
+
+$(TRAIN): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]'
 	@touch $@
 
 # Exit code 3 says that some records are missing; everything that follows works without them.
@@ -35,6 +44,15 @@ pipeline: install ## Play the demo tasks with the embedded model, run the tests,
 	@$(BIN)/proact reward $(ON)
 	@$(BIN)/proact eval data/logs/trajectories.jsonl data/logs/others.jsonl \
 	  --rewards data/logs/rewards.jsonl --rewards data/logs/others_rewards.jsonl $(ON)
+
+train: install-train ## Learn when to ask in a world whose best policy is known, and compare. ALPHA=0.6 makes asking dear.
+	@$(BIN)/proact models fetch
+	@$(BIN)/proact iterate --rounds 1 --world keyring --alpha $(ALPHA) --out outputs/keyring-$(ALPHA) $(LEARN)
+	@$(BIN)/proact eval $(foreach m,always-clarify always-execute optimal:$(ALPHA),\
+	  --method $(m)=outputs/keyring-$(ALPHA)/baselines/$(m)-test.jsonl \
+	  --rewards outputs/keyring-$(ALPHA)/baselines/$(m)-test-rewards.jsonl) \
+	  --method learned=outputs/keyring-$(ALPHA)/round-1/round-1-test.jsonl \
+	  --rewards outputs/keyring-$(ALPHA)/round-1/round-1-test-rewards.jsonl --out outputs/keyring-$(ALPHA)/eval
 
 test: install ## Run the tests.
 	$(BIN)/python -m pytest

@@ -251,3 +251,20 @@ def alpha_sweep(path: Path, alphas: Sequence[float], ask_rates: Mapping[str, Seq
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=150)
+
+
+def training(rows: Sequence[Mapping[str, float]]) -> Figure:
+    """Loss and share of right pairs over the steps of a training, of the pairs learned from and of those held out."""
+    needed()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.3, 2.9), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for key, label, style, colour in ((name, "training", "-", 0), (f"eval_{name}", "held out", "o--", 1)):
+            points = [(row["step"], row[key]) for row in rows if key in row]
+            axes.plot(*zip(*points, strict=True) if points else ((), ()), style, color=COLOURS[colour], label=label)
+        axes.set(xlabel="step", ylabel=name)
+        axes.grid(alpha=0.18, linewidth=0.6, color=INK)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    return figure

@@ -404,6 +404,8 @@ class PreferencePair(Record, frozen=True, kw_only=True):
     """Id of the state."""
     persona: str
     """Name of the persona."""
+    profile: str = ""
+    """What the assistant may know about the user."""
     method: str
     """Method of the trajectories."""
     seed: int

@@ -71,6 +71,14 @@ def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     running.close()
 
 
+@pytest.fixture(scope="session")
+def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    """Runs the command line with the libraries of training already imported, which takes seconds."""
+    running = Zygote(tmp_path_factory.mktemp("learner"), "trl", "trl.trainer.dpo_trainer", "peft", "datasets")
+    yield running
+    running.close()
+
+
 @pytest.fixture
 def cli(zygote: Zygote) -> Cli:
     """Runs the command line as a process of its own."""

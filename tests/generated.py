@@ -19,6 +19,9 @@ COMMANDS = (
     "reward",
     "diagnose",
     "eval",
+    "train",
+    "export",
+    "iterate",
     "sweep",
     "explain",
     "convert",
@@ -39,6 +42,7 @@ Every step reads JSONL and writes JSONL: UTF-8, one object a line. This page is 
 | `external/` | public data sets as they were published | you; proact reads it and refuses to write there |
 | `logs/` | trajectories, rewards, verdicts, and what failed | `generate`, `reward`, `judge` |
 | `dpo/` | preference pairs | `reward` |
+| `../outputs/` | trained policies and rounds of them | `train`, `iterate` |
 | `eval/` | metrics, pictures, the report, sweeps | `eval`, `sweep` |
 
 Beside an output `x.jsonl` stand `x.failures.jsonl` (why a job has no record; it is gone when nothing is missing) and

@@ -34,9 +34,9 @@ class Cli(Protocol):
 class Zygote:
     """Runs commands as forks of one process that has done the imports (see zygote.py)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *modules: str) -> None:
         self._files = folder / "out", folder / "err"
-        command = [sys.executable, "-W", "error", str(Path(__file__).with_name("zygote.py"))]
+        command = [sys.executable, "-W", "error", str(Path(__file__).with_name("zygote.py")), *modules]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __call__(self, *args: object, **env: str) -> Ran:

@@ -27,7 +27,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.s
 SEPARATE = {5, 7}
 """Floors whose parts never import each other; of the stages, each file is a part."""
 HEAVY = "openai httpx httpx2 aiohttp pydantic xllamacpp rich tqdm platformdirs torch transformers trl datasets"
-HEAVY_PACKAGES = {*HEAVY.split(), "matplotlib", "numpy", "scipy", "sqlite3", "asyncio"}
+HEAVY_PACKAGES = {*HEAVY.split(), "peft", "gguf", "matplotlib", "numpy", "scipy", "sqlite3", "asyncio"}
 PACKAGE = REPOSITORY / "proact"
 # Programs that are run against proact, and code that runs in a candidate's process, are not part of it.
 APART = (PACKAGE / "sandbox/exploits", PACKAGE / "sandbox/inside")

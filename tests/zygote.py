@@ -1,17 +1,20 @@
 """Runs commands for the tests: it imports proact once, and every command is a fork of it.
 
 Reads one JSON request a line (arguments, folder, environment, files for stdout and stderr) and writes one exit code a
-line. A command is a process of its own as anywhere else; only its imports are already there.
+line. A command is a process of its own as anywhere else; only its imports are already there, and the modules that are
+named as arguments.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import signal
 import sys
 import traceback
+import warnings
 from typing import Any
 
 import aiohttp
@@ -70,4 +73,8 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for module in sys.argv[1:]:
+            importlib.import_module(module)
     serve()

@@ -10,7 +10,7 @@ import typer
 from typer import Option
 
 from proact import __version__, console
-from proact.cli import compare, look, play, score
+from proact.cli import compare, learn, look, play, score
 from proact.errors import ProactError
 
 app = typer.Typer(
@@ -66,6 +66,9 @@ app.command()(score.judge)
 app.command()(score.reward)
 app.command()(score.diagnose)
 app.command(name="eval")(compare.evaluate)
+app.command()(learn.train)
+app.command()(learn.export)
+app.command()(learn.iterate)
 app.command()(compare.sweep)
 app.command()(compare.explain)
 app.command()(look.convert)

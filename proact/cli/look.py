@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from typer import Option
@@ -33,13 +33,14 @@ def convert(
 def world(
     name: Annotated[str, typer.Argument(metavar="WORLD", help="keyring")],
     alpha: Annotated[float, Option(help="Weight of the whole cost.")] = 0.2,
+    split: Annotated[Literal["train", "test"] | None, Option(help="Only the starts of this split.")] = None,
     plot: Annotated[Path | None, Option(help="Draw the ask rates over alpha as PNG, PDF or SVG.")] = None,
     json: Json = False,
 ) -> None:
     """Print the exact values of a synthetic world: the best policy, the constant ones, and what training finds."""
     from proact.stages import world as stage
 
-    report = stage.world(name, alpha)
+    report = stage.world(name, alpha, split)
     if plot:
         stage.plot(name, plot)
     finish(report, stage.show, json)

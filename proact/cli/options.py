@@ -35,7 +35,7 @@ def named_model(model: str | None, mode: str, world: str | None = None) -> str:
     if mode == "synthetic":
         return "synthetic:"
     raise UsageError(
-        "--mode dataset needs a --model: openai:NAME, local:smollm2, local:FILE.gguf, or synthetic: (a stand-in)"
+        "--mode dataset needs a --model: openai:NAME, local:smollm2, local:FILE.gguf, hf:NAME, synthetic: (a stand-in)"
     )
 
 

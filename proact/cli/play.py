@@ -35,7 +35,8 @@ def generate(
     repeat: Annotated[bool, Option(help="Play states again, as replicates, when there are too few.")] = False,
     out: Annotated[Path, Option(help="Trajectories; finished jobs in it are skipped.")] = TRAJECTORIES,
     model: Annotated[
-        str | None, Option("--model", "--llm-model", help="openai:NAME, local:smollm2, local:FILE.gguf, synthetic:")
+        str | None,
+        Option("--model", "--llm-model", help="openai:NAME, local:smollm2, local:FILE.gguf, hf:NAME, synthetic:"),
     ] = None,
     base_url: BaseUrl = None,
     temperature: Annotated[float, Option(min=0, help="Of the assistant and the simulated user.")] = 0.3,
@@ -47,7 +48,10 @@ def generate(
     budget: Annotated[float | None, Option(min=0, help="Stop when a run has cost this many dollars.")] = None,
     policy: Annotated[
         str | None,
-        Option(help="documented, calibrated, always-clarify, always-execute, prompted[:MODEL]. [default: documented]"),
+        Option(
+            help="documented, calibrated, always-clarify, always-execute, prompted[:MODEL], trained:FOLDER; in a world "
+            "also optimal:ALPHA. [default: documented]"
+        ),
     ] = None,
     mainline_rule: Annotated[str | None, Option(help="Another name for --policy.")] = None,
     mainline_action: Annotated[

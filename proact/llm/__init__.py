@@ -47,6 +47,13 @@ def _local(rest: str, options: Options) -> ChatModel:
     return LocalModel(rest)
 
 
+@MODELS.register("hf")
+def _hf(rest: str, options: Options) -> ChatModel:
+    from proact.llm.hf import HfModel
+
+    return HfModel(rest)
+
+
 @MODELS.register("synthetic")
 def _synthetic(rest: str, options: Options) -> ChatModel:
     from proact.llm.synthetic import Synthetic

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import secrets
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ SLOTS = 4
 CONTEXT = 2048
 THREADS = 2
 TEMPERATURE = 0.3
+FORCED = 1000.0
+Spelling = Sequence[tuple[int, str]]
+"""A word as its tokens, each with the text of those before it."""
 
 
 class LocalModel:
@@ -76,6 +80,11 @@ class Engine:
             raise ModelError(f"the embedded model refused the request: {error}") from error
         return _completion(chunks)
 
+    def log_probs(self, prompt: str, words: Sequence[Spelling]) -> list[float]:
+        """Mean log-probability per token of each word after a prompt. Raises ModelError when the engine refuses."""
+        server = self._loaded()
+        return [sum(_chance(server, prompt + before, token) for token, before in word) / len(word) for word in words]
+
     def _loaded(self) -> Any:
         with self._lock:
             if self._server is None:
@@ -93,6 +102,14 @@ def _shared(file: Path, mark: str) -> Engine:
         engine = _engines.get(mark) or Engine(file)
         _engines[mark] = engine
         return engine
+
+
+def engine(file: Path) -> Engine:
+    """The engine for a GGUF file. Raises UsageError when the file or the engine is missing."""
+    weights.path(str(file))
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise UsageError(f"{file} needs the embedded engine: pip install 'proact[local]'")
+    return _shared(file, weights.fingerprint(file))
 
 
 def _server(file: Path) -> Any:
@@ -142,6 +159,21 @@ def _body(request: Request) -> dict[str, Any]:
     if request.schema is not None:
         body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": request.schema}}
     return body
+
+
+def _chance(server: Any, prompt: str, token: int) -> float:
+    """The log-probability of one token, by making the engine choose it: it reports the chance from before the bias."""
+    body = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "logprobs": 1, "logit_bias": [[token, FORCED]]}
+    try:
+        reply = server.handle_completions(body)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"the embedded model refused the prompt: {error}") from error
+    if "error" in reply:
+        raise _refusal(reply["error"])
+    chosen = reply["choices"][0]["logprobs"]["content"][0]
+    if chosen["id"] != token:
+        raise ModelError(f"the embedded model chose token {chosen['id']} where {token} was due")
+    return float(chosen["logprob"])
 
 
 def _completion(chunks: list[dict[str, Any]]) -> Completion:

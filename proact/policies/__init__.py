@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from proact.errors import UsageError
 from proact.llm import Models, Sampling
 from proact.policies import rules
 from proact.policies.base import POLICIES, Decision, Policy, RulePolicy, register
+from proact.policies.trained import Trained
+from proact.records import State
 
-__all__ = ["POLICIES", "Decision", "Policy", "open_policy", "register", "rules"]
+__all__ = [
+    "POLICIES",
+    "Decision",
+    "Policy",
+    "RulePolicy",
+    "Trained",
+    "learned",
+    "open_policy",
+    "register",
+    "rules",
+    "trained_on",
+]
 
 
 def open_policy(spec: str, models: Models, model: str, sampling: Sampling) -> Policy:
@@ -17,6 +32,19 @@ def open_policy(spec: str, models: Models, model: str, sampling: Sampling) -> Po
         from proact.policies.prompted import Prompted
 
         return Prompted(models.open(rest or model), sampling)
+    if kind == "trained" and rest:
+        return Trained(rest)
     if spec not in POLICIES:
-        raise UsageError(f"unknown policy {spec!r}; there is: {', '.join([*POLICIES, 'prompted[:MODEL]'])}")
+        known = ", ".join([*POLICIES, "prompted[:MODEL]", "trained:FOLDER"])
+        raise UsageError(f"unknown policy {spec!r}; there is: {known}")
     return RulePolicy(spec, POLICIES[spec])
+
+
+def learned(*policies: Policy | None) -> list[Trained]:
+    """Those of some policies that were trained."""
+    return [policy for policy in policies if isinstance(policy, Trained)]
+
+
+def trained_on(policies: Iterable[Trained], state: State) -> bool:
+    """Whether one of these policies has learned from this state or its family."""
+    return any(policy.trained_on(state) for policy in policies)

@@ -112,6 +112,7 @@ class Pairs:
             rejected_id=worse.id,
             state_id=state.id,
             persona=better.persona.name,
+            profile=better.persona.profile,
             method=better.method,
             seed=better.seed,
             turn=better.turn,

@@ -20,7 +20,12 @@ from proact.llm import Models, Options, Request
 from proact.prompts import shipped
 from proact.sandbox.inside import jail
 
-EXTRAS = {"local": ["xllamacpp"], "eval": ["numpy", "scipy", "krippendorff", "jinja2"], "plot": ["matplotlib"]}
+EXTRAS = {
+    "local": ["xllamacpp"],
+    "eval": ["numpy", "scipy", "krippendorff", "jinja2"],
+    "plot": ["matplotlib"],
+    "train": ["torch", "transformers", "trl", "peft", "accelerate", "datasets", "gguf"],
+}
 
 
 class Check(NamedTuple):

@@ -18,7 +18,7 @@ from proact.errors import UsageError
 from proact.executor import Task
 from proact.keys import digest
 from proact.llm import Models, Options, Sampling
-from proact.policies import Policy, open_policy
+from proact.policies import Policy, RulePolicy, learned, open_policy, trained_on
 from proact.prompts import load
 from proact.records import Action, Trajectory
 from proact.registry import load_plugin
@@ -94,6 +94,7 @@ class Generate:
             rules=settings.rules,
             follower=self._policy(settings.continue_by) if settings.continue_by else None,
         )
+        self.learned = learned(self.player.policy, self.player.follower)
         self.scribe = Scribe(
             player=self.player,
             method=settings.method or self.player.policy.name,
@@ -163,9 +164,14 @@ class Generate:
             spec["continue_by"] = settings.continue_by
         if self.world:
             spec["world"] = self.world.name
+        if self.learned:
+            spec["policy_weights"] = [policy.weights for policy in self.learned]
         return spec
 
     def _policy(self, name: str) -> Policy:
+        kind, _, price = name.partition(":")
+        if kind == "optimal" and self.world:
+            return RulePolicy(name, self.world.optimal(_price(price)))
         return open_policy(name, self.models, self.settings.model, self.settings.sampling)
 
     def _user(self) -> User:
@@ -201,6 +207,7 @@ class Generate:
         return {
             "out": self.settings.out,
             "states": len(self.placed),
+            "seen_in_training": sum(trained_on(self.learned, item.state) for item in self.placed),
             "planned": summary.planned,
             "skipped": summary.skipped,
             "done": summary.done,
@@ -223,9 +230,18 @@ def show(report: dict[str, object]) -> None:
     lines = report["lines"]
     assert isinstance(lines, dict)
     rows = [[f"new {name}", count] for name, count in lines.items()]
+    if report["seen_in_training"]:
+        rows.append(["states that the policy was trained on", report["seen_in_training"]])
     names = ("states", "planned", "skipped", "missing", "calls", "cached", "prompt_tokens", "completion_tokens")
     rows += [[name.replace("_", " "), report[name]] for name in (*names, "wasted_tokens", "cost", "seconds")]
     console.table(f"generate: {report['out']} with {report['model']}", ["", "n"], rows)
+
+
+def _price(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--policy optimal:{text}: expected optimal:ALPHA, as optimal:0.3") from None
 
 
 def _resolved(settings: Settings, world: World | None) -> Settings:

@@ -11,9 +11,9 @@ from proact.worlds import WORLDS
 ALPHAS = [step / 20 for step in range(21)]
 
 
-def world(name: str, alpha: float) -> dict[str, Any]:
-    """The table of a world under a price. Raises UsageError for an unknown name."""
-    return {"world": name, **WORLDS[name].table(alpha), "exit_code": 0}
+def world(name: str, alpha: float, split: str | None = None) -> dict[str, Any]:
+    """The table of a world under a price, over all starts or a split's. Raises UsageError for an unknown name."""
+    return {"world": name, "split": split, **WORLDS[name].table(alpha, split), "exit_code": 0}
 
 
 def plot(name: str, path: Path) -> None:
@@ -21,7 +21,7 @@ def plot(name: str, path: Path) -> None:
     from proact import plots
 
     plots.needed()
-    tables = [WORLDS[name].table(alpha) for alpha in ALPHAS]
+    tables = [WORLDS[name].table(alpha, None) for alpha in ALPHAS]
     curves = {
         "optimal policy": [table["ask_rate"] for table in tables],
         "trained on signs of single pairs": [table["single_pair_ask_rate"] for table in tables],
@@ -43,5 +43,6 @@ def show(report: dict[str, Any]) -> None:
         ["gross value of one question", report["gross_voi"]],
         ["net value of one question", report["net_voi"]],
     ]
-    title = f"{report['world']}, {len(report['starts'])} starts, alpha {report['alpha']:g}"
+    part = f" of {report['split']}" if report["split"] else ""
+    title = f"{report['world']}, {len(report['starts'])} starts{part}, alpha {report['alpha']:g}"
     console.table(title, ["", "value"], [[name, f"{worth:.4f}"] for name, worth in rows])

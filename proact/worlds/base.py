@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from proact.records import Persona, ReactionMeta, State
+from proact.records import Message, Persona, ReactionMeta, State
 from proact.registry import Registry
 
 React = Callable[[State, str, int, random.Random], tuple[str, ReactionMeta]]
@@ -30,8 +30,10 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """Plays the user."""
     turns: int
     """Assistant turns of the longest game."""
-    table: Callable[[float], dict[str, Any]]
-    """The exact values under a price alpha."""
+    table: Callable[[float, str | None], dict[str, Any]]
+    """The exact values under a price alpha, over all starts or those of one split."""
+    optimal: Callable[[float], Callable[[State, Persona, list[Message]], bool]]
+    """The best policy at a price alpha; it reads only what every policy may see."""
 
 
 WORLDS: Registry[World] = Registry("world")

@@ -5,7 +5,7 @@ A node is solved for any price; values are rewards with one question at 0.4 and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import combinations_with_replacement, product
 from math import prod
@@ -115,33 +115,33 @@ def single_pair_sign(alpha: float) -> Policy:
     return cache(asks)
 
 
-def mean(policy: Policy, alpha: float) -> float:
-    """The value of a policy over all starts."""
-    return fmean(map(value(policy, alpha), STARTS))
+def mean(policy: Policy, alpha: float, starts: Sequence[Node] = STARTS) -> float:
+    """The value of a policy over all starts, or over some."""
+    return fmean(map(value(policy, alpha), starts))
 
 
-def ask_rate(policy: Policy) -> float:
+def ask_rate(policy: Policy, starts: Sequence[Node] = STARTS) -> float:
     """The share of the starts at which a policy asks."""
-    return fmean(map(policy, STARTS))
+    return fmean(map(policy, starts))
 
 
-def table(alpha: float) -> dict[str, Any]:
+def table(alpha: float, starts: Sequence[Node] = STARTS) -> dict[str, Any]:
     """Everything that `proact world keyring` prints, for any alpha."""
     optimal = best(alpha)
     worth = value(optimal, alpha)
     rounds = improved(alpha)
     return {
         "alpha": alpha,
-        "optimal": mean(optimal, alpha),
-        "ask_rate": ask_rate(optimal),
-        "single_pair_ask_rate": ask_rate(single_pair_sign(alpha)),
-        "never": mean(lambda node: False, alpha),
-        "always": mean(lambda node: True, alpha),
-        "policy_iteration": [mean(next(rounds), alpha) for _ in range(ROUNDS)],
-        "single_pair_sign": mean(single_pair_sign(alpha), alpha),
-        "evpi": fmean(start.skill - execute(start) for start in STARTS),
-        "gross_voi": fmean(answered(start) * (execute(after(start)) - execute(start)) for start in STARTS),
-        "net_voi": fmean(clarify(start, alpha, execute) - execute(start) for start in STARTS),
+        "optimal": mean(optimal, alpha, starts),
+        "ask_rate": ask_rate(optimal, starts),
+        "single_pair_ask_rate": ask_rate(single_pair_sign(alpha), starts),
+        "never": mean(lambda node: False, alpha, starts),
+        "always": mean(lambda node: True, alpha, starts),
+        "policy_iteration": [mean(next(rounds), alpha, starts) for _ in range(ROUNDS)],
+        "single_pair_sign": mean(single_pair_sign(alpha), alpha, starts),
+        "evpi": fmean(start.skill - execute(start) for start in starts),
+        "gross_voi": fmean(answered(start) * (execute(after(start)) - execute(start)) for start in starts),
+        "net_voi": fmean(clarify(start, alpha, execute) - execute(start) for start in starts),
         "starts": [
             {
                 "slots": list(start.slots),
@@ -151,7 +151,7 @@ def table(alpha: float) -> dict[str, Any]:
                 "clarify": clarify(start, alpha, worth),
                 "asks": optimal(start),
             }
-            for start in STARTS
+            for start in starts
         ],
     }
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import prod
+from typing import Any
 
 import msgspec
 
@@ -18,7 +19,7 @@ from proact.errors import UsageError
 from proact.keys import digest, digest64
 from proact.llm import MODELS, Completion, Options, Request
 from proact.prompts import load
-from proact.records import Fact, Persona, ReactionMeta, State
+from proact.records import Fact, Message, Persona, ReactionMeta, State
 from proact.worlds import exact
 from proact.worlds.base import WORLDS, World
 
@@ -130,12 +131,13 @@ _WRITTEN = "{opening}\n\n```python\ndef {ring}():\n    return {notches}\n```"
 
 
 class Read(msgspec.Struct, frozen=True):
-    """What the words of a dialogue tell: the function, every key with what is known of it, and the skill it takes."""
+    """What the words of a dialogue tell: the function, what is known of every key, skill and patience."""
 
     ring: str
     guesses: dict[str, float]
     told: dict[str, int]
     skill: float
+    patience: float
 
     @property
     def open(self) -> dict[str, float]:
@@ -194,10 +196,19 @@ def read(said: str) -> Read:
             told[name] = int(count[1])
         else:
             guesses[name] = _cued(hint, GUESS_CUES)
-    skill = next(
-        level for cues in SKILL_CUES.values() for level, texts in cues.items() if any(t in said for t in texts)
-    )
-    return Read(ring[1], guesses, told, skill)
+    return Read(ring[1], guesses, told, _said(said, SKILL_CUES), _said(said, PATIENCE_CUES))
+
+
+def optimal(alpha: float) -> Callable[[State, Persona, list[Message]], bool]:
+    """The best policy at a price, as one that reads the dialogue and nothing else."""
+    asks = exact.best(alpha)
+
+    def policy(state: State, persona: Persona, messages: list[Message]) -> bool:
+        heard = read(_heard(messages))
+        slots = tuple(sorted(heard.open.values()))
+        return asks(exact.Node(slots, len(heard.told), heard.patience, heard.skill))
+
+    return policy
 
 
 class Assistant:
@@ -212,8 +223,8 @@ class Assistant:
         """Raises UsageError for a request that is neither a Clarify nor an Execute of this world."""
         instruction = str(request.messages[-1]["content"])
         drawn = digest64(msgspec.json.encode([request.seed, request.sample, request.messages]).decode()) / 2**64
-        heard = read("\n".join(str(message["content"]) for message in request.messages if message["role"] == "user"))
-        # Odd samples are variants and must differ; replicates share their words, so that later decisions can be compared.
+        heard = read(_heard(request.messages))
+        # Odd samples are variants, which must differ; replicates share their words, so that later turns compare.
         turn = digest64(f"{request.seed} {heard.ring}") + request.sample % 2
         if load("coding_clarify").user in instruction:
             hardest = min(heard.open or heard.guesses, key=lambda name: heard.guesses[name])
@@ -230,6 +241,11 @@ def _model(rest: str, options: Options) -> Assistant:
     return Assistant(rest)
 
 
+def _table(alpha: float, split: str | None = None) -> dict[str, Any]:
+    starts = [start for start in exact.STARTS if split is None or (start.slots in TEST_SLOTS) == (split == "test")]
+    return exact.table(alpha, starts)
+
+
 WORLDS.register(NAME)(
     World(
         name=NAME,
@@ -238,7 +254,8 @@ WORLDS.register(NAME)(
         states=states,
         react=react,
         turns=exact.MOST_SLOTS + 1,
-        table=exact.table,
+        table=_table,
+        optimal=optimal,
     )
 )
 
@@ -248,6 +265,16 @@ def _answer(heard: Read, drawn: float, opening: str) -> str:
     if drawn >= heard.skill * prod(heard.open.values()):
         counts[0] += 1
     return _WRITTEN.format(opening=opening, ring=heard.ring, notches=counts)
+
+
+def _heard(messages: Iterable[Message]) -> str:
+    return "\n".join(str(message["content"]) for message in messages if message["role"] == "user")
+
+
+def _said(text: str, cues: Cues) -> float:
+    return next(
+        level for by_level in cues.values() for level, texts in by_level.items() if any(t in text for t in texts)
+    )
 
 
 def _cued(hint: str, cues: Cues) -> float:

@@ -1,0 +1,176 @@
+"""The subcommands that learn a policy and hand it on: train, export, iterate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from typer import Option
+
+from proact.cli.command import finish, perform
+from proact.cli.options import PAIRS, REWARDS, TRAJECTORIES, Isolation, Json, named_model
+from proact.errors import UsageError
+
+POLICY = Path("outputs/policy")
+Base = Annotated[str, Option("--model", help="local:smollm2, local:FILE.gguf, or a Hugging Face name or folder.")]
+Epochs = Annotated[float, Option(min=0, help="Passes over the pairs.")]
+Rate = Annotated[float | None, Option(help="Learning rate. [default: by size and method]")]
+Beta = Annotated[float, Option(min=0, help="How closely the policy stays to its base.")]
+Lora = Annotated[bool, Option("--lora/--full", help="Train an adapter, or all weights.")]
+Rank = Annotated[int | None, Option(min=1, help="Rank of the adapter. [default: 8; from 1e9 parameters on 16]")]
+Batch = Annotated[int | None, Option(min=1, help="Pairs a step. [default: 8; on a GPU 16]")]
+Target = Literal["action", "text"]
+
+
+def train(
+    data: Annotated[Path, Option(help="Preference pairs.")] = PAIRS,
+    model: Base = "local:smollm2",
+    output: Annotated[Path, Option(help="Folder of the policy; an interrupted training in it goes on.")] = POLICY,
+    target: Annotated[Target, Option(help="Learn to name the action, or to write the message.")] = "action",
+    epochs: Epochs = 3.0,
+    lr: Rate = None,
+    beta: Beta = 0.1,
+    lora: Lora = True,
+    lora_r: Rank = None,
+    qlora: Annotated[bool, Option("--qlora", help="The adapter on a base of 4 bits; needs a GPU.")] = False,
+    batch_size: Batch = None,
+    loss: Annotated[str, Option(help="TRL's name of the loss, or several with commas.")] = "sigmoid",
+    seed: Annotated[int, Option(help="Of the split, the adapter and the order.")] = 0,
+    eval_fraction: Annotated[float, Option(min=0, max=0.9, help="Share of the state families that is held out.")] = 0.1,
+    held_out: Annotated[
+        list[Path] | None, Option(help="States, trajectories or pairs meant for evaluation: refuse to train on them.")
+    ] = None,
+    max_length: Annotated[int, Option(min=16, help="Tokens of a pair; longer ones are left out and counted.")] = 1024,
+    gpus: Annotated[int, Option(min=1, help="How many GPUs; started by accelerate.")] = 1,
+    report_to: Annotated[str, Option(help="none, or wandb, mlflow, trackio.")] = "none",
+    even_if_constant: Annotated[
+        bool, Option("--even-if-constant", help="Train although the pairs say that one action is always best.")
+    ] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace what another training left in the folder.")] = False,
+    json: Json = False,
+) -> None:
+    """Train a policy on preference pairs by DPO. Needs: pip install 'proact[train]'."""
+    from proact.stages import train as stage
+    from proact.training.plan import Options
+
+    options = Options(
+        model=model,
+        target=target,
+        epochs=epochs,
+        lr=lr,
+        beta=beta,
+        lora=lora,
+        lora_r=lora_r,
+        qlora=qlora,
+        batch_size=batch_size,
+        loss=loss,
+        seed=seed,
+        eval_fraction=eval_fraction,
+        max_length=max_length,
+        gpus=gpus,
+        report_to=report_to,
+    )
+    settings = stage.Settings(
+        data=str(data),
+        output=str(output),
+        options=options,
+        held_out=[str(path) for path in held_out or []],
+        even_if_constant=even_if_constant,
+        overwrite=overwrite,
+    )
+    perform(stage, settings, str(data), json)
+
+
+def export(
+    policy: Annotated[Path | None, typer.Argument(metavar="[POLICY]", help="What train wrote; with --gguf.")] = None,
+    gguf: Annotated[Path | None, Option(help="Write the policy as this file, for the embedded engine.")] = None,
+    format: Annotated[
+        Literal["sft", "kto", "trl-dpo"] | None, Option(help="Write rows for another trainer instead.")
+    ] = None,
+    target: Annotated[Target, Option(help="Rows that name the action, or hold the message.")] = "text",
+    trajectories: Annotated[Path, Option(help="For sft and kto: what generate wrote.")] = TRAJECTORIES,
+    rewards: Annotated[Path, Option(help="For sft and kto: what reward wrote.")] = REWARDS,
+    pairs: Annotated[Path, Option(help="For trl-dpo: preference pairs.")] = PAIRS,
+    out: Annotated[Path | None, Option(help="Where the rows go. [default: data/dpo/FORMAT.jsonl]")] = None,
+    json: Json = False,
+) -> None:
+    """Write a trained policy as GGUF, or rewarded trajectories as rows for another trainer."""
+    from proact.stages import export as stage
+
+    if (policy is None) != (gguf is None) or (policy is None) == (format is None):
+        raise UsageError("expected either POLICY --gguf FILE, or --format sft, kto or trl-dpo")
+    settings = stage.Settings(
+        out=str(gguf or out or f"data/dpo/{format}.jsonl"),
+        policy=str(policy) if policy else None,
+        format=format,
+        target=target,
+        trajectories=str(trajectories),
+        rewards=str(rewards),
+        pairs=str(pairs),
+    )
+    perform(stage, settings, None, json)
+
+
+def iterate(
+    rounds: Annotated[int, Option(min=1, help="How often to generate, reward and train.")] = 3,
+    out: Annotated[Path, Option(help="Folder of all rounds; finished steps in it are skipped.")] = Path(
+        "outputs/rounds"
+    ),
+    world: Annotated[str | None, Option(help="Play this synthetic world, as keyring, instead of a data set.")] = None,
+    dataset: Annotated[Path | None, Option(help="States as JSONL. [default: the shipped ones]")] = None,
+    domain: Annotated[str | None, Option(help="Only this domain.")] = None,
+    split: Annotated[str, Option(help="Learn from states of this split.")] = "train",
+    test_split: Annotated[str, Option(help="Measure each round on states of this split.")] = "test",
+    n_states: Annotated[int | None, Option(min=1, help="States to learn from. [default: all]")] = None,
+    n_test: Annotated[int | None, Option(min=1, help="States to measure on. [default: all]")] = None,
+    replicates: Annotated[int, Option(min=1, help="How often each state is played.")] = 8,
+    test_replicates: Annotated[int, Option(min=1, help="How often each state is played to measure.")] = 8,
+    assistant: Annotated[str | None, Option(help="The model that asks and answers. [default: the world's]")] = None,
+    user_model: Annotated[str | None, Option(help="Who plays the user. [default: the world's, or rule]")] = None,
+    base_url: Annotated[str | None, Option(help="An OpenAI-compatible server for the assistant.")] = None,
+    max_turns: Annotated[int, Option(min=2, help="Assistant turns of a conversation.")] = 5,
+    spec: Annotated[str, Option(help="Reward spec.")] = "default",
+    alpha: Annotated[float | None, Option(help="Weight of the whole cost.")] = None,
+    model: Base = "local:smollm2",
+    epochs: Epochs = 3.0,
+    lr: Rate = None,
+    beta: Beta = 0.1,
+    lora: Lora = True,
+    lora_r: Rank = None,
+    batch_size: Batch = None,
+    seed: Annotated[int, Option(help="Of everything that is drawn.")] = 0,
+    isolation: Isolation = "auto",
+    even_if_constant: Annotated[bool, Option("--even-if-constant", help="Train constant policies too.")] = False,
+    json: Json = False,
+) -> None:
+    """Learn a policy in rounds: play under the policy so far, reward, train, and measure on states held out."""
+    from proact import loops
+    from proact.training.plan import Options
+
+    settings = loops.Settings(
+        rounds=rounds,
+        out=str(out),
+        world=world,
+        dataset=str(dataset) if dataset else None,
+        domain=domain,
+        split=split,
+        test_split=test_split,
+        n_states=n_states,
+        n_test=n_test,
+        replicates=replicates,
+        test_replicates=test_replicates,
+        assistant=named_model(assistant, "dataset", world),
+        user_model=user_model or "",
+        base_url=base_url,
+        max_turns=max_turns,
+        spec=spec,
+        alpha=alpha,
+        options=Options(
+            model=model, epochs=epochs, lr=lr, beta=beta, lora=lora, lora_r=lora_r, batch_size=batch_size, seed=seed
+        ),
+        seed=seed,
+        isolation=isolation,
+        even_if_constant=even_if_constant,
+    )
+    finish(loops.iterate(settings), loops.show, json)

@@ -1,0 +1,55 @@
+"""GGUF weights as a folder that transformers can train: dequantised once, kept in the cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from proact.cache import cache_dir
+from proact.errors import OutputError, UsageError
+from proact.llm import weights
+
+
+def rebuilt(file: Path) -> Path:
+    """The folder with the weights of a GGUF file in 32 bits, its tokenizer and its chat template.
+
+    Raises UsageError for a kind of model that transformers cannot read, OutputError when the folder cannot be written.
+    """
+    kept = cache_dir() / "models" / f"{file.stem}-{weights.fingerprint(file)}"
+    if kept.is_dir():
+        return kept
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".rebuild-", dir=kept.parent))
+        try:
+            _rebuild(file, building)
+            os.rename(building, kept)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    except OSError as error:
+        # Another process may have finished the same folder first.
+        if not kept.is_dir():
+            raise OutputError(f"{kept}: cannot write: {error.strerror or error}") from error
+    return kept
+
+
+def _rebuild(file: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+        quantised = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    except (ValueError, KeyError, NotImplementedError) as error:
+        raise UsageError(f"{file}: transformers cannot read this model: {error}") from None
+    # What was read from a GGUF file refuses to be saved; an equal model that was not does not.
+    config = quantised.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model.load_state_dict(quantised.state_dict())
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

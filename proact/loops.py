@@ -1,0 +1,205 @@
+"""What runs several stages: iterate, which learns a policy in rounds.
+
+Each round plays the states with every question open, values both actions as the policy so far would go on, trains a new
+policy on those pairs, and measures it on states held out. Every step is a stage with its files in the folder of the
+round, so a run that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import msgspec
+
+from proact import console, jsonl
+from proact.errors import UsageError
+from proact.executor import Task
+from proact.llm import Options as ModelOptions
+from proact.prompts import shipped
+from proact.records import Reward, Trajectory
+from proact.rewards.specs import Spec, spec_named
+from proact.rollout import Rules
+from proact.sandbox import Isolation
+from proact.stages import generate, reward, train
+from proact.stats.intervals import t_interval
+from proact.training.plan import Options
+
+SEEDS = "data/seeds/tasks.jsonl"
+CONSTANT = ("always-clarify", "always-execute")
+CURVE = "curve.jsonl"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that `proact iterate` was told."""
+
+    rounds: int
+    out: str
+    world: str | None
+    dataset: str | None
+    domain: str | None
+    split: str
+    test_split: str
+    n_states: int | None
+    n_test: int | None
+    replicates: int
+    test_replicates: int
+    assistant: str
+    user_model: str
+    base_url: str | None
+    max_turns: int
+    spec: str
+    alpha: float | None
+    options: Options
+    seed: int
+    isolation: Isolation
+    even_if_constant: bool
+
+
+def iterate(settings: Settings) -> dict[str, Any]:
+    """Run all rounds; returns the summary that the command prints. Raises whatever a stage raises."""
+    folder = Path(settings.out)
+    fixed = [*CONSTANT, *([f"optimal:{_spec(settings).alpha:g}"] if settings.world else [])]
+    curve = [_measured(settings, folder / "baselines", name, name) for name in fixed]
+    policy: Path | None = None
+    for number in range(1, settings.rounds + 1):
+        policy = _round(settings, folder / f"round-{number}", policy)
+        method = f"round-{number}"
+        curve.append(_measured(settings, policy.parent, f"trained:{policy}", method))
+        with jsonl.replace(folder / CURVE) as file:
+            file.writelines(msgspec.json.encode(point) + b"\n" for point in curve)
+    return {"out": settings.out, "policy": str(policy), "curve": curve, "exit_code": 0}
+
+
+def _round(settings: Settings, folder: Path, policy: Path | None) -> Path:
+    """One round: returns the folder of its policy. The first one answers at once after a question."""
+    played, rewards, pairs = (folder / f"{name}.jsonl" for name in ("trajectories", "rewards", "pairs"))
+    console.note(f"iterate: {folder.name}: playing, going on by {policy or 'an answer at once'}")
+    _play(
+        settings,
+        played,
+        policy="always-clarify",
+        split=settings.split,
+        count=settings.n_states,
+        replicates=settings.replicates,
+        branches=1,
+        branch_turns=True,
+        rules=Rules(
+            multi_turn=True,
+            max_turns=settings.max_turns,
+            continuation="policy" if policy else "execute",
+        ),
+        continue_by=f"trained:{policy}" if policy else None,
+        method="always-clarify",
+    )
+    _price(settings, played, rewards, pairs)
+    output = folder / "policy"
+    told = train.Settings(
+        data=str(pairs), output=str(output), options=settings.options, even_if_constant=settings.even_if_constant
+    )
+    report = _stage("train", told)
+    console.note(f"iterate: {folder.name}: trained in {report['seconds']:.0f} s, {_figures(report['metrics'])}")
+    return output
+
+
+def _measured(settings: Settings, folder: Path, policy: str, method: str) -> dict[str, Any]:
+    """Mean reward of a policy on the states held out, over tasks."""
+    played, rewards, pairs = (folder / f"{method}-test{kind}.jsonl" for kind in ("", "-rewards", "-pairs"))
+    _play(
+        settings,
+        played,
+        policy=policy,
+        split=settings.test_split,
+        count=settings.n_test,
+        replicates=settings.test_replicates,
+        branches=0,
+        rules=Rules(multi_turn=True, max_turns=settings.max_turns),
+        method=method,
+    )
+    _price(settings, played, rewards, pairs)
+    totals = {row.id: row.total for row in jsonl.read(rewards, Reward) if row.total is not None}
+    asked: list[bool] = []
+    tasks: dict[str, list[float]] = {}
+    for line in jsonl.read(played, Trajectory):
+        if line.decision_point == 0:
+            asked.append(line.action == "Clarify")
+            if line.id in totals:
+                tasks.setdefault(line.state.id, []).append(totals[line.id])
+    means = [fmean(values) for values in tasks.values()]
+    if not means:
+        raise UsageError(f"{played}: no state of the split {settings.test_split} has a reward to measure")
+    spread = t_interval(means)
+    return {
+        "method": method,
+        "reward": spread.mean,
+        "low": spread.low,
+        "high": spread.high,
+        "ask_rate": fmean(asked),
+        "tasks": len(means),
+        "missing": len(asked) - sum(map(len, tasks.values())),
+    }
+
+
+def _play(settings: Settings, out: Path, *, split: str, count: int | None, **more: Any) -> None:
+    source = None if settings.world else str(settings.dataset or shipped(SEEDS))
+    told = generate.Settings(
+        out=str(out),
+        model=settings.assistant,
+        mode="synthetic" if settings.world else "dataset",
+        world=settings.world,
+        domain=settings.domain,
+        split=split,
+        n_states=count,
+        user_model=settings.user_model,
+        options=ModelOptions(base_url=settings.base_url),
+        seed=settings.seed,
+        isolation=settings.isolation,
+        **more,
+    )
+    _stage("generate", told, source)
+
+
+def _price(settings: Settings, played: Path, rewards: Path, pairs: Path) -> None:
+    told = reward.Settings(
+        trajectories=str(played),
+        rewards=str(rewards),
+        out=str(pairs),
+        spec=_spec(settings),
+        seed=settings.seed,
+        isolation=settings.isolation,
+    )
+    _stage("reward", told, str(played))
+
+
+def _spec(settings: Settings) -> Spec:
+    return spec_named(settings.spec, {"alpha": settings.alpha})
+
+
+def _stage(name: str, told: Any, source: str | None = None) -> dict[str, Any]:
+    perform = {"generate": generate, "reward": reward, "train": train}[name].perform
+    report: dict[str, Any] = msgspec.json.decode(perform(Task(name, msgspec.json.encode(told), source)))
+    if missing := report.get("missing"):
+        console.note(f"iterate: {name}: {missing} missing, going on without them")
+    return report
+
+
+def _figures(metrics: dict[str, float | None]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in metrics.items() if value is not None)
+
+
+def show(report: dict[str, Any]) -> None:
+    rows = [
+        [
+            point["method"],
+            point["reward"],
+            point["low"],
+            point["high"],
+            point["ask_rate"],
+            point["tasks"],
+            point["missing"],
+        ]
+        for point in report["curve"]
+    ]
+    columns = ["method", "reward", "low", "high", "asks first", "tasks", "missing"]
+    console.table(f"iterate: {report['out']}, on the states held out", columns, rows)

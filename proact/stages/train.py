@@ -1,0 +1,230 @@
+"""train: a policy from preference pairs. A killed run goes on from its checkpoint; the manifest is written last."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+
+from proact import console, jsonl, sidecar
+from proact.errors import OutputError, SpecConflict, UsageError
+from proact.executor import Task
+from proact.keys import digest
+from proact.llm import hf, weights
+from proact.records import PreferencePair
+from proact.rewards.pairs import kept
+from proact.training import dpo, examples, manifest
+from proact.training.plan import Options, Plan, as_json, asked_for, losses, packages, plan, trackers
+from proact.training.progress import Course
+
+RUN = "run.json"
+COURSE = "train.jsonl"
+CURVES = "curves.png"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that `proact train` was told."""
+
+    data: str
+    output: str
+    options: Options
+    held_out: list[str] = []
+    even_if_constant: bool = False
+    overwrite: bool = False
+
+
+def perform(task: Task) -> bytes:
+    """Run the stage; returns the summary that the command prints, as JSON."""
+    settings = msgspec.json.decode(task.settings, type=Settings)
+    return msgspec.json.encode(TrainRun(settings).run())
+
+
+class TrainRun:
+    """One run of the stage."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.options = settings, settings.options
+        self.folder, self.data = Path(settings.output), Path(settings.data)
+        self.meta = sidecar.read_meta(self.data)
+        self._refuse_constant()
+        self.pairs = self._weighted(examples.read(self.data))
+        self.split = examples.split(self.pairs, self.options.eval_fraction, self.options.seed)
+        examples.leaks(self.split.train, [Path(path) for path in settings.held_out])
+        self.trackers = trackers(self.options.report_to)
+        losses(self.options.loss)
+
+    def run(self) -> dict[str, Any]:
+        started = time.monotonic()
+        hf.needed("trl", "peft", "accelerate", "datasets")
+        asked_for(self.options, hf.device())
+        key = digest(msgspec.to_builtins(self.options), [msgspec.to_builtins(pair) for pair in self.pairs])
+        if found := self._finished(key):
+            return self._report(found, time.monotonic() - started)
+        if self.options.gpus > 1 and "RANK" not in os.environ:
+            self._launch()
+            return self._report(manifest.read(self.folder), time.monotonic() - started)
+        with TemporaryDirectory() as aside:
+            # Of several processes the first one keeps the books.
+            books = self.folder if os.environ.get("RANK", "0") == "0" else Path(aside)
+            course = Course(books / COURSE)
+            try:
+                return self._report(self._trained(key, books, course), time.monotonic() - started)
+            finally:
+                course.close()
+
+    def _launch(self) -> None:
+        """The same command in one process a GPU."""
+        command = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(self.options.gpus)]
+        done = subprocess.run([sys.executable, *command, "-m", "proact", *sys.argv[1:]], stdout=subprocess.DEVNULL)
+        if done.returncode:
+            raise OutputError(f"{self.folder}: the processes of the training ended with code {done.returncode}")
+
+    def _trained(self, key: str, books: Path, course: Course) -> manifest.Manifest:
+        model, tokenizer = dpo.base_model(self.options.model, qlora=self.options.qlora)
+        chosen = plan(self.options, model.num_parameters())
+        base = hf.fingerprint(self.options.model, model)
+        with jsonl.replace(books / RUN) as file:
+            file.write(msgspec.json.encode({"key": key, "plan": as_json(chosen)}))
+        rows, left_out = self._rows(tokenizer, chosen)
+        console.note(f"train: {_said(chosen)}")
+        console.note(f"train: {len(rows[0])} pairs to learn from, {len(rows[1])} held out; the first one reads\n")
+        console.note(_shown(rows[0][0]))
+        dpo.train(chosen, model, tokenizer, rows, self.folder, course, self.trackers)
+        found = self._manifest(chosen, base, tokenizer, rows, left_out, course)
+        _draw(course, books / CURVES)
+        with jsonl.replace(books / manifest.FILE) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+        if books == self.folder:
+            shutil.rmtree(self.folder / dpo.CHECKPOINTS, ignore_errors=True)
+        return found
+
+    def _refuse_constant(self) -> None:
+        reason = self.meta.get("constant_policy")
+        if reason and not self.settings.even_if_constant:
+            raise UsageError(f"{self.data}: {reason}; there is nothing to learn (--even-if-constant trains anyway)")
+
+    def _weighted(self, pairs: list[PreferencePair]) -> list[PreferencePair]:
+        """Pairs that weigh differently, thinned to pairs that weigh the same, which is what the loss takes."""
+        if self.meta.get("pairs") == "best-worst" or all(pair.weight == 1.0 for pair in pairs):
+            return pairs
+        largest = max(pair.margin for pair in pairs)
+        return [pair for pair in pairs if kept(pair, largest, self.options.seed)]
+
+    def _finished(self, key: str) -> manifest.Manifest | None:
+        """The policy that the same command has made before. Raises SpecConflict when the folder is another's."""
+        run = self.folder / RUN
+        if not run.is_file():
+            if self.folder.is_dir() and any(self.folder.iterdir()) and not self.settings.overwrite:
+                raise SpecConflict(f"{self.folder}: holds other files; choose another --output, or --overwrite")
+            return None
+        if msgspec.json.decode(run.read_bytes())["key"] == key and not self.settings.overwrite:
+            return manifest.read(self.folder) if (self.folder / manifest.FILE).is_file() else None
+        if not self.settings.overwrite:
+            raise SpecConflict(
+                f"{self.folder}: holds a training with other pairs or settings; choose another --output, or --overwrite"
+            )
+        shutil.rmtree(self.folder)
+        return None
+
+    def _rows(self, tokenizer: Any, chosen: Plan) -> tuple[tuple[list[Any], list[Any]], int]:
+        both = [
+            [examples.row(pair, chosen.target) for pair in part] for part in (self.split.train, self.split.held_out)
+        ]
+        learn, measure = (dpo.fitting(tokenizer, rows, chosen.max_length) for rows in both)
+        if not learn:
+            raise UsageError(f"{self.data}: no pair fits into --max-length {chosen.max_length} tokens")
+        return (learn, measure), sum(map(len, both)) - len(learn) - len(measure)
+
+    def _manifest(
+        self, chosen: Plan, base: str, tokenizer: Any, rows: tuple[list[Any], list[Any]], left_out: int, course: Course
+    ) -> manifest.Manifest:
+        file = next(self.folder.glob("*.safetensors"))
+        figures = ("loss", "margin", "accuracy", "eval_loss", "eval_margin", "eval_accuracy")
+        words = manifest.WORDS if chosen.target == "action" else {}
+        return manifest.Manifest(
+            version=version("proact"),
+            base=chosen.model,
+            base_fingerprint=base,
+            target=chosen.target,
+            renderer=manifest.renderer(),
+            adapter=chosen.lora,
+            weights=weights.fingerprint(file),
+            settings=as_json(chosen),
+            data={
+                "file": str(self.data),
+                "pairs": len(self.pairs),
+                "train": len(rows[0]),
+                "eval": len(rows[1]),
+                "left_out": left_out,
+                "spec": self.pairs[0].spec,
+            },
+            families=self.split.families,
+            spelling={action: hf.spelling(tokenizer, word) for action, word in words.items()},
+            metrics={name: course.last(name) for name in figures},
+            packages=packages(),
+        )
+
+    def _report(self, found: manifest.Manifest, seconds: float) -> dict[str, Any]:
+        return {
+            "output": str(self.folder),
+            "base": found.base,
+            "target": found.target,
+            "pairs": found.data["pairs"],
+            "train": found.data["train"],
+            "eval": found.data["eval"],
+            "left_out": found.data["left_out"],
+            "settings": found.settings,
+            "metrics": found.metrics,
+            "seconds": round(seconds, 2),
+            "exit_code": 0,
+        }
+
+
+def _said(chosen: Plan) -> str:
+    way = f"LoRA of rank {chosen.lora_r}{' on 4 bits' if chosen.qlora else ''}" if chosen.lora else "all weights"
+    numbers = "bfloat16" if chosen.short_floats else "float32"
+    parts = [
+        f"{chosen.model} on {chosen.device} ({numbers})",
+        way,
+        f"learning rate {chosen.lr:g}",
+        f"batch {chosen.batch_size}",
+        f"{chosen.epochs:g} epochs",
+        f"beta {chosen.beta:g}",
+        f"loss {'+'.join(chosen.loss)}",
+        f"target {chosen.target}",
+    ]
+    return ", ".join(parts)
+
+
+def _shown(row: dict[str, Any]) -> str:
+    if isinstance(row["prompt"], str):
+        return f"{row['prompt']}|{row['chosen']}\n\n(chosen:{row['chosen']}, rejected:{row['rejected']})\n"
+    said = [f"[{message['role']}] {message['content']}" for message in row["prompt"]]
+    return "\n".join(
+        [*said, f"[chosen] {row['chosen'][0]['content']}", f"[rejected] {row['rejected'][0]['content']}", ""]
+    )
+
+
+def _draw(course: Course, path: Path) -> None:
+    from proact import plots
+
+    try:
+        plots.needed()
+    except UsageError as error:
+        console.note(f"train: no {path.name}: {error}")
+        return
+    plots.save(plots.training(course.rows), path)
+
+
+def show(report: dict[str, Any]) -> None:
+    rows = [[name, report[name]] for name in ("pairs", "train", "eval", "left_out", "seconds")]
+    rows += [[name.replace("_", " "), value] for name, value in report["metrics"].items()]
+    console.table(f"train: {report['output']} from {report['base']}", ["", "value"], rows)

@@ -1,0 +1,208 @@
+"""Direct preference optimisation by TRL: from a plan and rows to the weights of a policy.
+
+Rafailov et al. 2023, arXiv 2305.18290. proact adds no token and changes no loss.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from proact.errors import StopError, UsageError
+from proact.llm import hf
+from proact.training import shared
+from proact.training.plan import Plan
+from proact.training.progress import Course
+
+CHECKPOINTS = "checkpoints"
+KEPT = 2
+MODULES = "all-linear"
+WARMUP = 0.1
+LOGGED = 50
+SAVED = 10
+MEASURED = 5
+"""Checkpoints between two looks at the pairs held out; a step is measured before it is saved, so none is lost."""
+
+
+class Diverged(StopError):
+    """The loss is no number any more; nothing was written."""
+
+
+def base_model(plan_model: str, *, qlora: bool) -> tuple[Any, Any]:
+    """The model to train and its tokenizer. Raises UsageError when it cannot be loaded."""
+    hf.needed("trl", "peft", "accelerate", "datasets")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    name = hf.source(plan_model)
+    more: dict[str, Any] = {"dtype": torch.float32}
+    if qlora:
+        from transformers import BitsAndBytesConfig
+
+        more = {
+            "quantization_config": BitsAndBytesConfig(
+                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+            )
+        }
+    with hf.quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(name)
+            model = AutoModelForCausalLM.from_pretrained(name, **more)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{plan_model}: cannot be loaded: {str(error).splitlines()[0]}") from None
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
+
+
+def fitting(tokenizer: Any, rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """The rows whose prompt and longer completion fit into `limit` tokens: a cut prompt is another state."""
+    return [row for row in rows if _length(tokenizer, row) <= limit]
+
+
+def _length(tokenizer: Any, row: dict[str, Any]) -> int:
+    if isinstance(row["prompt"], str):
+        return max(len(tokenizer(row["prompt"] + row[side])["input_ids"]) + 1 for side in ("chosen", "rejected"))
+    texts = (
+        tokenizer.apply_chat_template(row["prompt"] + row[side], tokenize=False) for side in ("chosen", "rejected")
+    )
+    return max(len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)
+
+
+def train(
+    plan: Plan,
+    model: Any,
+    tokenizer: Any,
+    rows: tuple[list[dict[str, Any]], list[dict[str, Any]]],
+    folder: Path,
+    course: Course,
+    report_to: list[str],
+) -> None:
+    """Train, and save adapter or weights into `folder`; goes on from the last whole checkpoint there.
+
+    Raises Diverged when the loss is no number any more.
+    """
+    from transformers import PrinterCallback
+
+    join = shared.prompts(model.base_model) if shared.applies(model, plan.device) else nullcontext()
+    with hf.quiet(), _labelled_positions_only(), join:
+        trainer = _trainer(plan, model, tokenizer, rows, folder, report_to)
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(_callback(course))
+        last = checkpoint(folder)
+        course.resume(int(last.name.rpartition("-")[2]) if last else 0)
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        if course.last("loss") is None:
+            raise Diverged("the loss is no number any more: train with a smaller --lr")
+        if rows[1] and "eval_loss" not in course.rows[-1]:
+            trainer.evaluate()
+        if trainer.is_world_process_zero():
+            trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            # Its author cannot know what this is; the manifest does.
+            (folder / "README.md").unlink(missing_ok=True)
+
+
+def _trainer(
+    plan: Plan,
+    model: Any,
+    tokenizer: Any,
+    rows: tuple[list[dict[str, Any]], list[dict[str, Any]]],
+    folder: Path,
+    report_to: list[str],
+) -> Any:
+    from datasets import Dataset, disable_progress_bars
+    from peft import LoraConfig
+    from trl import DPOConfig, DPOTrainer
+
+    disable_progress_bars()
+    os.environ["TQDM_DISABLE"] = "1"
+    learn, measure = rows
+    steps = max(1, round(plan.epochs * len(learn) / plan.batch_size))
+    # What is logged is a mean since the last line: a checkpoint between two lines would lose a part of it.
+    logged = max(1, steps // LOGGED)
+    often = logged * max(1, steps // SAVED // logged)
+    config = DPOConfig(
+        output_dir=str(folder / CHECKPOINTS),
+        per_device_train_batch_size=plan.batch_size,
+        per_device_eval_batch_size=plan.batch_size,
+        num_train_epochs=plan.epochs,
+        learning_rate=plan.lr,
+        warmup_steps=WARMUP,
+        beta=plan.beta,
+        loss_type=plan.loss,
+        max_length=None,
+        precompute_ref_log_probs=True,
+        gradient_checkpointing=plan.device != "cpu",
+        bf16=plan.short_floats,
+        use_cpu=plan.device == "cpu",
+        seed=plan.seed,
+        data_seed=plan.seed,
+        logging_steps=logged,
+        save_steps=often,
+        save_total_limit=KEPT,
+        eval_strategy="steps" if measure else "no",
+        eval_steps=MEASURED * often,
+        report_to=report_to or "none",
+        disable_tqdm=True,
+        dataloader_pin_memory=plan.device != "cpu",
+    )
+    adapter = LoraConfig(r=plan.lora_r, lora_alpha=2 * plan.lora_r, target_modules=MODULES, task_type="CAUSAL_LM")
+    return DPOTrainer(
+        model=model,
+        args=config,
+        train_dataset=Dataset.from_list(learn),
+        eval_dataset=Dataset.from_list(measure) if measure else None,
+        processing_class=tokenizer,
+        peft_config=adapter if plan.lora else None,
+    )
+
+
+def checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end; the state of the trainer is its last file."""
+    found = sorted((folder / CHECKPOINTS).glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    for path in reversed(found):
+        try:
+            json.loads((path / "trainer_state.json").read_bytes())
+        except (OSError, ValueError):
+            continue
+        return path
+    return None
+
+
+def _callback(course: Course) -> Any:
+    from transformers import TrainerCallback
+
+    class Follow(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            course.begin(state.max_steps, state.global_step)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            course.reached(state.global_step)
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
+            if state.is_world_process_zero:
+                course.log(state.global_step, state.epoch or 0.0, logs or {})
+
+    return Follow()
+
+
+@contextmanager
+def _labelled_positions_only() -> Iterator[None]:
+    """Score the words alone where TRL would run the whole vocabulary over every prompt token.
+
+    It does so on GPUs and spares other devices, some of which compile anew for each shape. A CPU does not, and a step
+    takes less than half as long there.
+    """
+    from trl.trainer import utils
+
+    before = utils._use_triton
+    utils._use_triton = lambda device: device.type == "cpu" or before(device)
+    try:
+        yield
+    finally:
+        utils._use_triton = before

@@ -1,0 +1,138 @@
+"""The settings of a training: what the user said, and defaults for this machine and model where nothing was said."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import msgspec
+
+from proact.errors import UsageError
+from proact.training.manifest import Target
+
+TRACKERS = ("wandb", "mlflow", "trackio")
+LOSSES = (
+    "sigmoid",
+    "sigmoid_norm",
+    "hinge",
+    "ipo",
+    "nca_pair",
+    "sppo_hard",
+    "aot",
+    "apo_zero",
+    "apo_down",
+    "discopop",
+    "sft",
+)
+"""TRL's losses that need no further setting."""
+SMALL = 1_000_000_000
+"""Parameters below which a model takes larger steps."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be said on the command line; None is decided here."""
+
+    model: str
+    target: Target = "action"
+    epochs: float = 3.0
+    lr: float | None = None
+    beta: float = 0.1
+    lora: bool = True
+    lora_r: int | None = None
+    qlora: bool = False
+    batch_size: int | None = None
+    loss: str = "sigmoid"
+    seed: int = 0
+    eval_fraction: float = 0.1
+    max_length: int = 1024
+    gpus: int = 1
+    report_to: str = "none"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides the bytes of a trained policy, beside the data."""
+
+    model: str
+    target: Target
+    device: str
+    short_floats: bool
+    epochs: float
+    lr: float
+    beta: float
+    lora: bool
+    lora_r: int
+    qlora: bool
+    batch_size: int
+    loss: list[str]
+    seed: int
+    max_length: int
+
+
+def plan(options: Options, parameters: int) -> Plan:
+    """The defaults by device, size and method. Raises UsageError for what was asked for and is not here."""
+    from proact.llm import hf
+
+    where = hf.device()
+    asked_for(options, where)
+    small = parameters < SMALL
+    lora = options.lora or options.qlora
+    lr = options.lr or ((1e-3 if small else 5e-5) if lora else (3e-5 if small else 1e-6))
+    return Plan(
+        model=options.model,
+        target=options.target,
+        device=where,
+        short_floats=hf.short_floats(),
+        epochs=options.epochs,
+        lr=lr,
+        beta=options.beta,
+        lora=lora,
+        lora_r=(options.lora_r or (8 if small else 16)) if lora else 0,
+        qlora=options.qlora,
+        batch_size=options.batch_size or (8 if where == "cpu" else 16),
+        loss=losses(options.loss),
+        seed=options.seed,
+        max_length=options.max_length,
+    )
+
+
+def asked_for(options: Options, where: str) -> None:
+    """Raises UsageError for hardware or a package that was asked for and is absent: no other run takes its place."""
+    import torch
+
+    if options.qlora and where != "cuda":
+        raise UsageError("--qlora needs an NVIDIA GPU, and there is none here")
+    if options.qlora and importlib.util.find_spec("bitsandbytes") is None:
+        raise UsageError("--qlora needs bitsandbytes: pip install bitsandbytes")
+    if options.gpus > 1 and torch.cuda.device_count() < options.gpus:
+        raise UsageError(f"--gpus {options.gpus}: this machine has {torch.cuda.device_count()}")
+    for tracker in trackers(options.report_to):
+        if importlib.util.find_spec(tracker) is None:
+            raise UsageError(f"--report-to {tracker} needs the package: pip install {tracker}")
+
+
+def losses(named: str) -> list[str]:
+    """The losses named on the command line. Raises UsageError for one that there is not."""
+    found = named.split(",")
+    if unknown := [name for name in found if name not in LOSSES]:
+        raise UsageError(f"--loss {unknown[0]}: expected one or several of {', '.join(LOSSES)}")
+    return found
+
+
+def trackers(report_to: str) -> list[str]:
+    """The trackers named on the command line. Raises UsageError for one that there is not."""
+    named = [name for name in report_to.split(",") if name and name != "none"]
+    if unknown := [name for name in named if name not in TRACKERS]:
+        raise UsageError(f"--report-to {unknown[0]}: expected none, {', '.join(TRACKERS)}")
+    return named
+
+
+def packages() -> dict[str, str]:
+    """The versions that a result depends on."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("torch", "transformers", "trl", "peft", "accelerate", "datasets")}
+
+
+def as_json(found: Plan) -> dict[str, Any]:
+    body: dict[str, Any] = msgspec.to_builtins(found)
+    return body

@@ -1,0 +1,77 @@
+"""Reads the prompt of a pair once instead of twice, which halves a step on a CPU.
+
+TRL lays chosen and rejected out as two rows. Both begin with the same tokens, and a causal model gives the same hidden
+states for them: so one row holds the prompt and both completions, and a mask keeps the completions apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+STRIDE = 32
+
+
+def applies(model: Any, device: str) -> bool:
+    """Whether rows can be joined: on a CPU, and with attention to everything that precedes."""
+    config = model.config.get_text_config()
+    plain = not getattr(config, "sliding_window", None) and not getattr(config, "layer_types", None)
+    return device == "cpu" and plain and config._attn_implementation == "sdpa"
+
+
+@contextmanager
+def prompts(backbone: Any) -> Iterator[None]:
+    """While open, the backbone takes rows [chosen; rejected] and reads each pair as one."""
+    original = backbone.forward
+
+    def forward(input_ids: Any, attention_mask: Any, **more: Any) -> Any:
+        if len(input_ids) % 2:
+            return original(input_ids=input_ids, attention_mask=attention_mask, **more)
+        joined, mask, places, rows, columns = _joined(input_ids, attention_mask)
+        out = original(input_ids=joined, attention_mask=mask, position_ids=places, **more)
+        out.last_hidden_state = out.last_hidden_state[rows, columns]
+        return out
+
+    backbone.forward = forward
+    try:
+        yield
+    finally:
+        del backbone.forward
+
+
+def _joined(ids: Any, attention: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """The joined rows with their mask and positions, and where each token of the rows that came is in them."""
+    import torch
+
+    pairs, width = len(ids) // 2, ids.shape[1]
+    lengths = attention.sum(-1).tolist()
+    texts = [row[:length] for row, length in zip(ids.tolist(), lengths, strict=True)]
+    common = [_prefix(texts[k], texts[k + pairs]) for k in range(pairs)]
+    longest = max(lengths[k] + lengths[k + pairs] - common[k] for k in range(pairs))
+    longest = -(-longest // STRIDE) * STRIDE
+    joined = torch.zeros((pairs, longest), dtype=ids.dtype)
+    places = torch.zeros((pairs, longest), dtype=torch.long)
+    part = torch.full((pairs, longest), 3)
+    rows = torch.arange(pairs).repeat(2)[:, None].expand(-1, width)
+    columns = torch.zeros((2 * pairs, width), dtype=torch.long)
+    for k, shared in enumerate(common):
+        first, second = texts[k], texts[k + pairs]
+        end = len(first) + len(second) - shared
+        joined[k, :end] = torch.tensor(first + second[shared:])
+        places[k, :end] = torch.tensor([*range(len(first)), *range(shared, len(second))])
+        part[k, :shared], part[k, shared : len(first)], part[k, len(first) : end] = 0, 1, 2
+        columns[k, : len(first)] = torch.arange(len(first))
+        columns[k + pairs, : len(second)] = torch.tensor([*range(shared), *range(len(first), end)])
+    before = torch.ones(longest, longest, dtype=torch.bool).tril()
+    together = (part[:, None, :] == 0) | (part[:, None, :] == part[:, :, None])
+    return joined, (before & together)[:, None], places, rows, columns
+
+
+def _prefix(one: list[int], other: list[int]) -> int:
+    length = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        length += 1
+    return length

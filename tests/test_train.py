@@ -1,0 +1,283 @@
+"""Training on a tiny model: what it writes, that it repeats and resumes to the byte, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
+from tiny import tiny_model
+
+from proact.llm import hf
+from proact.records import PreferencePair, State
+from proact.render import action_prompt
+from proact.training import examples, manifest, shared
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture
+def cli(learner: Zygote) -> Cli:
+    return learner
+
+
+EASY = ("--lr", 0.01, "--epochs", 2)
+
+
+def pair(number: int, asks: bool, **fields: Any) -> Row:
+    """A pair whose request says which action is the better one."""
+    query = f"Write function number {number}; {'you must ask me what it does' if asks else 'it returns its argument'}."
+    state = {"id": f"s{number}", "domain": "coding", "query": query, "dialogue_turn": 0, "prev_reject": 0}
+    chosen, rejected = ("Clarify", "Execute") if asks else ("Execute", "Clarify")
+    texts = {"Clarify": "What does it do?", "Execute": "def f(x): return x"}
+    arm = {"chosen": 1.0, "rejected": 0.0}
+    return {
+        "state": {**state, "task_uncertainty": 0.5},
+        "chosen_action": chosen,
+        "rejected_action": rejected,
+        "chosen_text": texts[chosen],
+        "rejected_text": texts[rejected],
+        "rewards": arm,
+        "task_scores": arm,
+        "interrupt_costs": arm,
+        "prompt": [{"role": "user", "content": query}],
+        "chosen": [{"role": "assistant", "content": texts[chosen]}],
+        "rejected": [{"role": "assistant", "content": texts[rejected]}],
+        "id": f"g{number}/pair",
+        "group": f"g{number}",
+        "chosen_id": f"g{number}/mainline",
+        "rejected_id": f"g{number}/other",
+        "state_id": f"s{number}",
+        "persona": "pat",
+        "profile": "Works in a hurry.",
+        "method": "documented",
+        "seed": 0,
+        "turn": 0,
+        "family": f"f{number // 2}",
+        "split": "train",
+        "margin": 1.0,
+        "margin_se": None,
+        "p_better": None,
+        "weight": 1.0,
+        "spec": "default@1",
+        **fields,
+    }
+
+
+def pairs(count: int = 40) -> list[Row]:
+    return [pair(number, number % 2 == 0) for number in range(count)]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("tiny") / "base")
+
+
+def trained(cli: Cli, base: Path, *more: object, output: str = "policy") -> Row:
+    ran = succeeded(cli("train", "--data", "pairs.jsonl", "--model", base, "--output", output, "--json", *more))
+    report: Row = json.loads(ran.out)
+    return report
+
+
+def weights_of(folder: str) -> bytes:
+    return Path(folder, "adapter_model.safetensors").read_bytes()
+
+
+def test_a_training_leaves_a_policy_its_course_and_a_picture(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs())
+    report = trained(cli, base, *EASY)
+    found = manifest.read(Path("policy"))
+    assert found.base == str(base)
+    assert found.adapter
+    assert not set(found.families["train"]) & set(found.families["eval"])
+    assert report["train"] + report["eval"] == 40
+    assert report["eval"] == 2 * len(found.families["eval"]) > 0
+    course = read_lines("policy/train.jsonl")
+    assert [row["step"] for row in course] == sorted(row["step"] for row in course)
+    assert {"loss", "margin", "accuracy", "lr"} < course[0].keys()
+    assert course[0]["loss"] == pytest.approx(0.693147, abs=1e-4)
+    assert course[-1]["eval_loss"] == found.metrics["eval_loss"]
+    assert Path("policy/curves.png").read_bytes().startswith(b"\x89PNG")
+    assert not Path("policy/checkpoints").exists()
+
+
+def test_the_defaults_and_the_first_example_are_printed(cli: Cli, base: Path) -> None:
+    rows = pairs(8)
+    write_lines("pairs.jsonl", rows)
+    ran = succeeded(cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--epochs", 1))
+    assert "on cpu" in ran.err
+    assert "LoRA of rank 8, learning rate 0.001, batch 8, 1 epochs, beta 0.1, loss sigmoid, target action" in ran.err
+    shown = [row for row in rows if f"{row['state']['query']}\n</user>\nAction:| {row['chosen_action']}" in ran.err]
+    assert len(shown) == 1
+    assert "About the user: Works in a hurry." in ran.err
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs())
+    first = trained(cli, base, *EASY, output="one")
+    again = trained(cli, base, *EASY, output="two")
+    other = trained(cli, base, *EASY, "--seed", 1, output="three")
+    assert first["metrics"] == again["metrics"] != other["metrics"]
+    assert weights_of("one") == weights_of("two") != weights_of("three")
+
+
+def test_a_finished_training_is_not_repeated_and_another_does_not_take_its_place(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs())
+    first = trained(cli, base, *EASY)
+    before = Path("policy/policy.json").stat().st_mtime_ns
+    assert trained(cli, base, *EASY)["metrics"] == first["metrics"]
+    assert Path("policy/policy.json").stat().st_mtime_ns == before
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "policy", "--beta", 0.2)
+    assert (ran.code, "holds a training with other pairs or settings" in ran.err) == (2, True)
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("years of work", "utf-8")
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "mine")
+    assert (ran.code, "holds other files" in ran.err) == (2, True)
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(80))
+    slow = ("--lr", 0.01, "--epochs", 12)
+    whole = trained(cli, base, *slow, output="whole")
+    command = [sys.executable, "-m", "proact", "train", "--data", "pairs.jsonl", "--model", str(base)]
+    running = subprocess.Popen([*command, "--output", "killed", *map(str, slow)], stderr=subprocess.DEVNULL)
+    while not list(Path("killed/checkpoints").glob("checkpoint-*/trainer_state.json")):
+        assert running.poll() is None
+        time.sleep(0.005)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert not Path("killed/policy.json").exists()
+    torn = max(Path("killed/checkpoints").iterdir()).with_name("checkpoint-9999")
+    torn.mkdir()
+    (torn / "trainer_state.json").write_text('{"global_st', "utf-8")
+    resumed = trained(cli, base, *slow, output="killed")
+    assert resumed["metrics"] == whole["metrics"]
+    assert weights_of("killed") == weights_of("whole")
+    assert read_lines("killed/train.jsonl") == read_lines("whole/train.jsonl")
+
+
+def test_a_policy_of_one_action_is_not_trained_unless_asked_for(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(8))
+    Path("pairs.meta.json").write_text(json.dumps({"constant_policy": "always Execute is best"}), "utf-8")
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base)
+    assert ran.code == 2
+    assert "always Execute is best; there is nothing to learn (--even-if-constant trains anyway)" in ran.err
+    trained(cli, base, "--epochs", 1, "--even-if-constant")
+
+
+def test_pairs_with_weights_are_thinned(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", [pair(n, n % 2 == 0, margin=1 + n % 2, weight=1 + n % 2) for n in range(80)])
+    report = trained(cli, base, "--epochs", 1)
+    assert 40 + 10 < report["pairs"] < 40 + 30
+    Path("pairs.meta.json").write_text(json.dumps({"pairs": "best-worst"}), "utf-8")
+    assert trained(cli, base, "--epochs", 1, output="unthinned")["pairs"] == 80
+
+
+def test_pairs_that_do_not_fit_are_left_out_and_counted(cli: Cli, base: Path) -> None:
+    rows = pairs(16)
+    rows[3]["prompt"][0]["content"] *= 20
+    write_lines("pairs.jsonl", rows)
+    assert trained(cli, base, "--epochs", 1, "--eval-fraction", 0)["left_out"] == 1
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "none", "--max-length", 16)
+    assert (ran.code, "no pair fits into --max-length 16 tokens" in ran.err) == (2, True)
+
+
+def test_text_is_trained_as_it_stands_in_the_file(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(8))
+    trained(cli, base, "--epochs", 1, "--target", "text")
+    ran = cli("generate", "--mode", "synthetic", "--world", "keyring", "--policy", "trained:policy")
+    assert (ran.code, "as a chat model it is hf:policy" in ran.err) == (2, True)
+    world = ("--mode", "synthetic", "--domain", "coding", "--n-states", 1, "--branches", 0)
+    succeeded(cli("generate", *world, "--model", "hf:policy", "--max-completion-tokens", 5))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--report-to", "carrier-pigeon"), "--report-to carrier-pigeon: expected none, wandb, mlflow, trackio"),
+        (("--report-to", "wandb"), "--report-to wandb needs the package: pip install wandb"),
+        (("--model", "no/such/folder"), "no/such/folder: cannot be loaded"),
+        (("--data", "empty.jsonl"), "empty.jsonl: holds no preference pair, so there is nothing to learn"),
+        (("--data", "bad.jsonl"), "bad.jsonl:1: field chosen_action"),
+        (("--loss", "tea-leaves"), "--loss tea-leaves"),
+        (("--held-out", "pairs.jsonl"), "pairs.jsonl:1: is also in the training pairs (same "),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(cli: Cli, base: Path, options: tuple[str, ...], message: str) -> None:
+    write_lines("pairs.jsonl", pairs(8))
+    write_lines("empty.jsonl", [])
+    write_lines("bad.jsonl", [pair(0, True, chosen_action="Wait")])
+    given = {"--model": str(base), "--data": "pairs.jsonl", **dict([options])}
+    ran = cli("train", *(part for item in given.items() for part in item), HF_HUB_OFFLINE="1")
+    assert ran.code == 2
+    assert message in ran.err
+    assert "Traceback" not in ran.err
+    assert not Path("outputs/policy/policy.json").exists()
+
+
+@pytest.mark.skipif(torch.cuda.device_count() > 1, reason="hardware: shows what is said without GPUs")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(("--qlora",), "--qlora needs an NVIDIA GPU"), (("--gpus", "2"), "--gpus 2: this machine has")],
+)
+def test_hardware_that_was_asked_for_and_is_absent_is_an_error(
+    cli: Cli, base: Path, options: tuple[str, ...], message: str
+) -> None:
+    write_lines("pairs.jsonl", pairs(8))
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base, *options)
+    assert (ran.code, message in ran.err) == (2, True)
+
+
+def test_a_family_is_on_one_side_and_stays_there_when_data_is_added() -> None:
+    few = [PreferencePair(**row) for row in pairs(20)]
+    many = [PreferencePair(**row) for row in pairs(200)]
+    small, large = examples.split(few, 0.3, 0), examples.split(many, 0.3, 0)
+    assert {examples.family(one) for one in small.held_out} <= {examples.family(one) for one in large.held_out}
+    assert 0.15 < len(large.held_out) / 200 < 0.45
+    assert examples.split(few, 0.3, 1).held_out != small.held_out
+    assert not examples.split(few, 0, 0).held_out
+
+
+def test_training_reads_the_bytes_that_the_policy_is_asked_with() -> None:
+    one = PreferencePair(**pair(3, True))
+    state = State(id="s3", domain="coding", query=one.state["query"], task_uncertainty=0.5, tests=["assert hidden"])
+    row = examples.row(one, "action")
+    assert row["prompt"] == action_prompt(state, "Works in a hurry.", one.prompt)
+    assert row["prompt"].endswith("</user>\nAction:")
+    assert (row["chosen"], row["rejected"]) == (" Clarify", " Execute")
+
+
+def test_reading_a_prompt_once_gives_the_same_hidden_states_and_gradients(base: Path) -> None:
+    model, tokenizer, _ = hf.load(str(base))
+    assert shared.applies(model, "cpu")
+    texts = [f"{'word ' * n}Action:{end}" for end in (" Clarify", " Execute now") for n in (3, 9, 1)]
+    ids = [tokenizer(text)["input_ids"] for text in texts]
+    longest = max(map(len, ids))
+    tokens = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
+    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
+
+    def run() -> tuple[Any, Any]:
+        model.zero_grad()
+        hidden = model.base_model(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
+        hidden = hidden * mask[..., None]
+        (hidden**3).sum().backward()
+        return hidden.detach(), model.base_model.layers[0].self_attn.q_proj.weight.grad.clone()
+
+    apart = run()
+    with shared.prompts(model.base_model):
+        together = run()
+    assert torch.allclose(apart[0], together[0], atol=1e-5)
+    assert torch.allclose(apart[1], together[1], atol=1e-3, rtol=1e-4)
+    assert torch.equal(run()[0], apart[0])
+
+
+def test_no_key_and_no_network_is_needed(base: Path) -> None:
+    assert "HF_TOKEN" not in os.environ
+    assert hf.source(f"hf:{base}") == str(base)

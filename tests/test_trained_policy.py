@@ -1,0 +1,287 @@
+"""A trained policy as `generate --policy trained:` asks it, a transformers model that chats, and what is exported."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
+from test_train import pairs
+from tiny import tiny_model
+
+from proact.errors import ModelError, UsageError
+from proact.llm import Request, hf
+from proact.policies import Decision, Trained, open_policy
+from proact.records import Persona, State
+from proact.render import action_prompt
+from proact.training import manifest
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture
+def cli(learner: Zygote) -> Cli:
+    return learner
+
+
+WORLD = ("--mode", "synthetic", "--world", "keyring")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture(scope="module")
+def made(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy that has learned to ask where it must."""
+    import msgspec
+
+    from proact.executor import Task, perform
+    from proact.stages import train
+    from proact.training.plan import Options
+
+    folder = tmp_path_factory.mktemp("trained")
+    write_lines(folder / "pairs.jsonl", pairs(60))
+    options = Options(model=str(base), lr=0.02, epochs=6)
+    settings = train.Settings(data=str(folder / "pairs.jsonl"), output=str(folder / "policy"), options=options)
+    perform(Task("train", msgspec.json.encode(settings)))
+    return folder / "policy"
+
+
+@pytest.fixture
+def policy(made: Path) -> Path:
+    """A copy in the working folder, to be spoiled."""
+    return Path(shutil.copytree(made, "policy"))
+
+
+def decision(query: str, **fields: object) -> Decision:
+    state = State(id="s", domain="coding", query=query, tests=["assert secret"], **fields)  # type: ignore[arg-type]
+    persona = Persona(name="pat", patience="low", profile="Works in a hurry.")
+    return Decision(state=state, persona=persona, messages=[{"role": "user", "content": query}])
+
+
+def asked(policy: Path, *decisions: Decision) -> list[float]:
+    async def together() -> list[float]:
+        opened = Trained(str(policy))
+        return [p for p, _ in await asyncio.gather(*(opened.p_clarify(one) for one in decisions))]
+
+    return asyncio.run(together())
+
+
+def test_it_has_learned_what_the_requests_say(policy: Path) -> None:
+    must = [decision(f"Write function number {n}; you must ask me what it does.") for n in range(60, 70)]
+    need_not = [decision(f"Write function number {n}; it returns its argument.") for n in range(60, 70)]
+    chances = asked(policy, *must, *need_not)
+    assert sum(p >= 0.5 for p in chances[:10]) >= 9
+    assert sum(p < 0.5 for p in chances[10:]) >= 9
+
+
+def test_the_probability_is_the_softmax_of_mean_log_probabilities(policy: Path, base: Path) -> None:
+    """Worked out once more with the adapter unmerged, a forward pass per word, and no cache."""
+    from peft import PeftModel
+
+    model, tokenizer, _ = hf.load(str(base))
+    with hf.quiet():
+        model = PeftModel.from_pretrained(model, str(policy)).eval()
+    one = decision("Write function number 7; you must ask me what it does.", dialogue_turn=1)
+    prompt = action_prompt(State(**one.state.visible()), one.persona.profile, one.messages)
+    means = []
+    for word in (" Clarify", " Execute"):
+        start, ids = (len(tokenizer(prompt)["input_ids"]), tokenizer(prompt + word)["input_ids"])
+        with torch.no_grad():
+            chances = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+        means.append(
+            sum(float(chances[place - 1, ids[place]]) for place in range(start, len(ids))) / (len(ids) - start)
+        )
+    expected = 1 / (1 + torch.tensor(means[1] - means[0]).exp())
+    assert asked(policy, one)[0] == pytest.approx(float(expected), abs=0.02)
+
+
+def test_a_batch_gives_what_each_state_gives_alone(policy: Path) -> None:
+    some = [decision(f"Write function number {n}; {'please ' * n}ask me what it does.") for n in range(12)]
+    together = asked(policy, *some)
+    for one, chance in zip(some[::4], together[::4], strict=True):
+        assert asked(policy, one)[0] == pytest.approx(chance, abs=0.02)
+
+
+def test_generate_takes_its_probability_and_the_threshold_moves_it(cli: Cli, policy: Path) -> None:
+    for threshold, expected in ((0, {"Clarify"}), (1, {"Execute"})):
+        out = f"t{threshold}.jsonl"
+        play = (*WORLD, "--n-states", 6, "--policy", f"trained:{policy}", "--clarify-threshold", threshold)
+        ran = succeeded(cli("generate", *play, "--branches", 0, "--out", out, "--json"))
+        rows = read_lines(out)
+        assert {row["action"] for row in rows} == expected
+        assert all(row["policy"] == "trained:policy" and 0 <= row["p_clarify"] <= 1 for row in rows)
+        assert json.loads(ran.out)["seen_in_training"] == 0
+
+
+def test_states_that_it_was_trained_on_are_counted(cli: Cli, policy: Path) -> None:
+    found = json.loads((policy / "policy.json").read_bytes())
+    states = [{"id": "x", "domain": "coding", "query": "Write it.", "family": found["families"]["train"][0]}]
+    write_lines("states.jsonl", [*states, {"id": "y", "domain": "coding", "query": "Write it.", "family": "new"}])
+    play = ("--dataset", "states.jsonl", "--model", "synthetic:", "--policy", "trained:policy")
+    assert json.loads(succeeded(cli("generate", *play, "--json")).out)["seen_in_training"] == 2 - 1
+
+
+def test_another_policy_under_the_same_name_is_a_conflict(cli: Cli, policy: Path) -> None:
+    play = (*WORLD, "--n-states", 2, "--policy", "trained:policy")
+    succeeded(cli("generate", *play))
+    found = json.loads((policy / "policy.json").read_bytes())
+    (policy / "policy.json").write_text(json.dumps({**found, "weights": "0123456789abcdef"}), "utf-8")
+    ran = cli("generate", *play)
+    assert (ran.code, "policy_weights" in ran.err) == (2, True)
+
+
+def spoil(policy: Path, **fields: object) -> None:
+    found = json.loads((policy / "policy.json").read_bytes())
+    (policy / "policy.json").write_text(json.dumps({**found, **fields}), "utf-8")
+
+
+def test_what_does_not_fit_is_an_error_and_never_another_policy(policy: Path, base: Path) -> None:
+    with pytest.raises(UsageError, match="holds no trained policy"):
+        Trained("nothing/here")
+    one = decision("Write it.")
+    spoil(policy, base_fingerprint="another")
+    with pytest.raises(UsageError, match="was trained on other weights"):
+        asked(policy, one)
+    (policy / "adapter_model.safetensors").unlink()
+    with pytest.raises(UsageError, match="the adapter is missing"):
+        asked(policy, one)
+    spoil(policy, renderer="older")
+    with pytest.raises(UsageError, match="written in another way"):
+        Trained(str(policy))
+    (policy / "policy.json").write_text("{}", "utf-8")
+    with pytest.raises(UsageError, match="is not the manifest of a trained policy"):
+        Trained(str(policy))
+
+
+def test_an_unknown_policy_names_the_choices() -> None:
+    with pytest.raises(UsageError, match="trained:FOLDER"):
+        open_policy("trained", None, "synthetic:", None)  # type: ignore[arg-type]
+
+
+def chat(model: hf.HfModel, **fields: object) -> str:
+    request = Request(messages=[{"role": "user", "content": "key list"}], max_completion_tokens=12, **fields)  # type: ignore[arg-type]
+    return asyncio.run(model.complete(request)).text
+
+
+def test_a_chat_is_greedy_at_zero_and_drawn_by_the_request_alone_above(base: Path) -> None:
+    model = hf.HfModel(str(base))
+    loaded = hf.load(str(base))
+    ids = loaded.tokenizer("<|user|>key list<|end|><|assistant|>", add_special_tokens=False)["input_ids"]
+    with torch.no_grad():
+        out = loaded.model.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False)[0, len(ids) :]
+    assert chat(model, temperature=0.0) == loaded.tokenizer.decode(out, skip_special_tokens=True).strip()
+    drawn = [chat(model, temperature=2.0, sample=sample) for sample in (0, 1, 0)]
+    assert drawn[0] == drawn[2] != drawn[1]
+    assert chat(hf.HfModel(str(base)), temperature=2.0, sample=1) == drawn[1]
+
+
+def test_a_prompt_that_is_too_long_fails_by_name(base: Path) -> None:
+    request = Request(messages=[{"role": "user", "content": "key " * 3000}])
+    with pytest.raises(ModelError, match="the model holds 1024"):
+        asyncio.run(hf.HfModel(str(base)).complete(request))
+
+
+def test_the_best_policy_of_a_world_plays_what_its_table_says(cli: Cli) -> None:
+    from proact.worlds import exact
+
+    play = (*WORLD, "--policy", "optimal:0.3", "--multi-turn", "--n-states", 114, "--split", "train")
+    succeeded(cli("generate", *play))
+    best = exact.best(0.3)
+    for row in read_lines():
+        if row["decision_point"] == 0:
+            hidden = row["state"]["metadata"]
+            slots = tuple(sorted(hidden["guesses"].values()))
+            assert (row["action"] == "Clarify") == best(exact.Node(slots, 0, hidden["patience"], hidden["skill"]))
+    ran = cli("generate", *WORLD, "--policy", "optimal:cheap")
+    assert (ran.code, "expected optimal:ALPHA" in ran.err) == (2, True)
+
+
+def rewarded(cli: Cli) -> tuple[list[Row], dict[str, float]]:
+    succeeded(cli("generate", *WORLD, "--n-states", 12, "--replicates", 2))
+    succeeded(cli("reward", "--alpha", 0.3))
+    return read_lines(), {row["id"]: row["total"] for row in read_lines("data/logs/rewards.jsonl")}
+
+
+def test_sft_rows_hold_the_best_branch_of_each_decision(cli: Cli) -> None:
+    rows, totals = rewarded(cli)
+    succeeded(cli("export", "--format", "sft"))
+    written = read_lines("data/dpo/sft.jsonl")
+    groups = {row["group"] for row in rows}
+    assert len(written) == len(groups) == 12
+    for group, row in zip(sorted(groups), written, strict=True):
+        branches = [one for one in rows if one["group"] == group]
+        best = max(totals[one["id"]] for one in branches)
+        said = row["completion"][0]["content"]
+        assert said in {one["assistant_msg"] for one in branches if totals[one["id"]] == best}
+        assert row["prompt"] == [{"role": "user", "content": branches[0]["state"]["query"]}]
+
+
+def test_kto_rows_are_signed_by_advantage_and_ties_are_none(cli: Cli) -> None:
+    rows, totals = rewarded(cli)
+    succeeded(cli("export", "--format", "kto", "--target", "action", "--out", "kto.jsonl"))
+    written = read_lines("kto.jsonl")
+    expected = []
+    for group in sorted({row["group"] for row in rows}):
+        values = [totals[row["id"]] for row in rows if row["group"] == group]
+        mean = sum(values) / len(values)
+        expected += [round(value - mean, 9) for value in values if abs(value - mean) > 1e-9]
+    assert sorted(row["advantage"] for row in written) == pytest.approx(sorted(expected))
+    assert all(row["label"] == (row["advantage"] > 0) for row in written)
+    assert {row["completion"] for row in written} == {" Clarify", " Execute"}
+    assert all(row["prompt"].endswith("\nAction:") for row in written)
+
+
+def test_exported_rows_load_as_they_are(cli: Cli, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    rewarded(cli)
+    for name in ("sft", "kto", "trl-dpo"):
+        succeeded(cli("export", "--format", name, "--out", f"{name}.jsonl"))
+        loaded = load_dataset("json", data_files=f"{name}.jsonl", cache_dir=str(tmp_path), split="train")
+        assert {"prompt"} < set(loaded.column_names)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("policy",), ("--gguf", "x.gguf"), ("policy", "--gguf", "x.gguf", "--format", "sft")]
+)
+def test_export_wants_one_thing(cli: Cli, arguments: tuple[str, ...]) -> None:
+    ran = cli("export", *arguments)
+    assert (ran.code, "expected either POLICY --gguf FILE, or --format" in ran.err) == (2, True)
+
+
+def test_a_policy_of_another_base_is_not_written_as_gguf(cli: Cli, policy: Path) -> None:
+    ran = cli("export", "policy", "--gguf", "x.gguf")
+    assert (ran.code, "--gguf writes policies trained from local:" in ran.err) == (2, True)
+    assert not Path("x.gguf").exists()
+    assert manifest.read(policy).target == "action"
+
+
+def test_rounds_are_measured_beside_the_constants_and_the_optimum_and_go_on_after_a_kill(cli: Cli, base: Path) -> None:
+    learn = ("--world", "keyring", "--alpha", 0.3, "--model", base, "--lr", 0.01, "--epochs", 1, "--even-if-constant")
+    size = ("--n-states", 40, "--replicates", 2, "--test-replicates", 1, "--out", "rounds", "--json")
+    first = json.loads(succeeded(cli("iterate", "--rounds", 1, *learn, *size)).out)
+    assert [point["method"] for point in first["curve"]] == [
+        "always-clarify",
+        "always-execute",
+        "optimal:0.3",
+        "round-1",
+    ]
+    before = Path("rounds/round-1/policy/policy.json").stat().st_mtime_ns
+    second = json.loads(succeeded(cli("iterate", "--rounds", 2, *learn, *size)).out)
+    assert second["curve"][:4] == first["curve"]
+    assert second["curve"][4]["method"] == "round-2"
+    assert Path("rounds/round-1/policy/policy.json").stat().st_mtime_ns == before
+    rows = read_lines("rounds/round-2/trajectories.jsonl")
+    again = [row for row in rows if row["branch"] == "again"]
+    assert again
+    assert all(row["continuation"] == "trained:rounds/round-1/policy" for row in again)
+    assert read_lines("rounds/curve.jsonl") == second["curve"]
+    optimal = second["curve"][2]
+    assert optimal["tasks"] == 36
+    assert optimal["ask_rate"] == pytest.approx(21 / 36)

@@ -15,7 +15,7 @@ import pytest
 from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
 from tiny import tiny_model
 
-from proact.llm import hf
+from proact.llm import causal
 from proact.records import PreferencePair, State
 from proact.render import action_prompt
 from proact.training import examples, manifest, shared
@@ -214,7 +214,7 @@ def test_what_cannot_be_done_is_said_in_a_line(cli: Cli, base: Path, options: tu
     write_lines("pairs.jsonl", pairs(8))
     write_lines("empty.jsonl", [])
     write_lines("bad.jsonl", [pair(0, True, chosen_action="Wait")])
-    given = {"--model": str(base), "--data": "pairs.jsonl", **dict([options])}
+    given = {"--model": str(base), "--data": "pairs.jsonl", options[0]: options[1]}
     ran = cli("train", *(part for item in given.items() for part in item), HF_HUB_OFFLINE="1")
     assert ran.code == 2
     assert message in ran.err
@@ -255,7 +255,7 @@ def test_training_reads_the_bytes_that_the_policy_is_asked_with() -> None:
 
 
 def test_reading_a_prompt_once_gives_the_same_hidden_states_and_gradients(base: Path) -> None:
-    model, tokenizer, _ = hf.load(str(base))
+    model, tokenizer, _ = causal.load(str(base))
     assert shared.applies(model, "cpu")
     texts = [f"{'word ' * n}Action:{end}" for end in (" Clarify", " Execute now") for n in (3, 9, 1)]
     ids = [tokenizer(text)["input_ids"] for text in texts]
@@ -280,4 +280,4 @@ def test_reading_a_prompt_once_gives_the_same_hidden_states_and_gradients(base: 
 
 def test_no_key_and_no_network_is_needed(base: Path) -> None:
     assert "HF_TOKEN" not in os.environ
-    assert hf.source(f"hf:{base}") == str(base)
+    assert causal.source(f"hf:{base}") == str(base)

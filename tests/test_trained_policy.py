@@ -13,7 +13,7 @@ from test_train import pairs
 from tiny import tiny_model
 
 from proact.errors import ModelError, UsageError
-from proact.llm import Request, hf
+from proact.llm import Request, causal, hf
 from proact.policies import Decision, Trained, open_policy
 from proact.records import Persona, State
 from proact.render import action_prompt
@@ -84,8 +84,8 @@ def test_the_probability_is_the_softmax_of_mean_log_probabilities(policy: Path, 
     """Worked out once more with the adapter unmerged, a forward pass per word, and no cache."""
     from peft import PeftModel
 
-    model, tokenizer, _ = hf.load(str(base))
-    with hf.quiet():
+    model, tokenizer, _ = causal.load(str(base))
+    with causal.quiet():
         model = PeftModel.from_pretrained(model, str(policy)).eval()
     one = decision("Write function number 7; you must ask me what it does.", dialogue_turn=1)
     prompt = action_prompt(State(**one.state.visible()), one.persona.profile, one.messages)
@@ -106,6 +106,18 @@ def test_a_batch_gives_what_each_state_gives_alone(policy: Path) -> None:
     together = asked(policy, *some)
     for one, chance in zip(some[::4], together[::4], strict=True):
         assert asked(policy, one)[0] == pytest.approx(chance, abs=0.02)
+
+
+def test_a_state_that_is_too_long_fails_alone(policy: Path) -> None:
+    async def together() -> list[object]:
+        opened = Trained(str(policy))
+        some = [decision("Write it."), decision("long " * 2000), decision("Ask me.")]
+        return list(await asyncio.gather(*map(opened.p_clarify, some), return_exceptions=True))
+
+    short, long, other = asyncio.run(together())
+    assert isinstance(long, ModelError)
+    assert isinstance(short, tuple)
+    assert isinstance(other, tuple)
 
 
 def test_generate_takes_its_probability_and_the_threshold_moves_it(cli: Cli, policy: Path) -> None:
@@ -171,7 +183,7 @@ def chat(model: hf.HfModel, **fields: object) -> str:
 
 def test_a_chat_is_greedy_at_zero_and_drawn_by_the_request_alone_above(base: Path) -> None:
     model = hf.HfModel(str(base))
-    loaded = hf.load(str(base))
+    loaded = causal.load(str(base))
     ids = loaded.tokenizer("<|user|>key list<|end|><|assistant|>", add_special_tokens=False)["input_ids"]
     with torch.no_grad():
         out = loaded.model.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False)[0, len(ids) :]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-WORDS = ("Clarify", "Execute", "Action:", "user", "assistant", "coding", "What", "which", "list", "key")
+WORDS = ("Clarif", "Exec", "Action:", "user", "assistant", "coding", "What", "which", "list", "key")
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"

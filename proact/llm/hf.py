@@ -1,193 +1,18 @@
-"""Models of the transformers library in this process: chat, the chances of words, and what training starts from."""
+"""Chat models of the transformers library in this process: `hf:NAME_OR_FOLDER`."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import os
 import threading
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from proact.errors import ModelError, UsageError
-from proact.keys import digest
-from proact.llm import weights
+from proact.errors import UsageError
 from proact.llm.base import Completion, Request
+from proact.llm.causal import Loaded, arithmetic, context, fits, load, needed, quiet
 
-PACKAGES = ("torch", "transformers")
 TEMPERATURE = 0.3
-TOKENIZER_SAMPLE = "Action:"
-STRIDE = 32
-ADAPTER = "adapter_model.safetensors"
-
-
-class Loaded(NamedTuple):
-    """A model in memory with its tokenizer."""
-
-    model: Any
-    tokenizer: Any
-    device: str
-
-
-def needed(*packages: str) -> None:
-    """Raises UsageError when the packages of the extra `train` are not here."""
-    if missing := [name for name in (*PACKAGES, *packages) if importlib.util.find_spec(name) is None]:
-        raise UsageError(f"{', '.join(missing)} not installed: pip install 'proact[train]' (or make install-train)")
-
-
-def source(spec: str) -> str:
-    """What transformers loads for `local:smollm2`, `local:FILE.gguf`, `hf:NAME_OR_FOLDER`, a name or a folder."""
-    kind, colon, rest = spec.partition(":")
-    if colon and kind == "local":
-        from proact.llm.rebuilt import rebuilt
-
-        return str(rebuilt(weights.path(rest)))
-    return rest if colon and kind == "hf" else spec
-
-
-def fingerprint(spec: str, model: Any) -> str:
-    """A short name for the weights behind a spec: their content where they lie here, else the commit of the hub."""
-    kind, colon, rest = spec.partition(":")
-    if colon and kind == "local":
-        return weights.fingerprint(weights.path(rest))
-    folder = Path(source(spec))
-    if folder.is_dir():
-        return digest([(file.name, weights.fingerprint(file)) for file in sorted(folder.glob("*.safetensors"))])
-    return str(getattr(model.config, "_commit_hash", "") or "")
-
-
-def device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def short_floats() -> bool:
-    """Whether this processor multiplies bfloat16 natively; where it does not, they are slower than 32 bits."""
-    import torch
-
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-@contextmanager
-def arithmetic(where: str) -> Iterator[None]:
-    """The precision of a forward pass: bfloat16 products of 32-bit weights where the processor has them."""
-    import torch
-
-    with torch.inference_mode(), torch.autocast(where, dtype=torch.bfloat16, enabled=short_floats()):
-        yield
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the progress bars and deprecation notes of the libraries, which tell a user nothing."""
-    from transformers.utils import logging
-
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    logging.set_verbosity(level)
-
-
-def load(spec: str, adapter: Path | None = None) -> Loaded:
-    """A model ready to answer, with an adapter merged into it. Raises UsageError when it cannot be loaded."""
-    needed(*(["peft"] if adapter else []))
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    where, name = device(), source(spec)
-    dtype = torch.bfloat16 if where == "cuda" and short_floats() else torch.float32
-    with quiet():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(name)
-            model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{spec}: cannot be loaded: {_first_line(error)}") from None
-        if adapter:
-            model = merged(model, adapter)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return Loaded(model.to(where).eval(), tokenizer, where)
-
-
-def merged(model: Any, adapter: Path) -> Any:
-    """A model with a LoRA adapter added to its weights. Raises UsageError when it does not fit."""
-    from peft import PeftModel
-
-    # Else it would be looked for on the network.
-    if not (adapter / ADAPTER).is_file():
-        raise UsageError(f"{adapter}: the adapter is missing (no {ADAPTER})")
-    try:
-        return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UsageError(f"{adapter}: the adapter does not fit its model: {_first_line(error)}") from None
-
-
-def words_after(tokenizer: Any, words: Sequence[str]) -> list[list[int]]:
-    """The tokens of each word at the end of a prompt. Raises UsageError where a word merges with what is before it."""
-    start = tokenizer(TOKENIZER_SAMPLE)["input_ids"]
-    found = []
-    for word in words:
-        whole = tokenizer(TOKENIZER_SAMPLE + word)["input_ids"]
-        if whole[: len(start)] != start or len(whole) == len(start):
-            raise UsageError(f"the tokenizer joins {word!r} to the prompt before it, so its chance has no meaning")
-        found.append(whole[len(start) :])
-    return found
-
-
-def spelling(tokenizer: Any, word: str) -> list[tuple[int, str]]:
-    """The tokens of a word at the end of a prompt, each with the text of those before it."""
-    (tokens,) = words_after(tokenizer, [word])
-    return [(token, tokenizer.decode(tokens[:place])) for place, token in enumerate(tokens)]
-
-
-def log_probs(loaded: Loaded, prompts: Sequence[str], words: Sequence[str]) -> list[list[float]]:
-    """Mean log-probability per token of each word after each prompt, in one batch that reads every prompt once.
-
-    Raises ModelError for a prompt that is longer than the model's context.
-    """
-    import torch
-
-    model, tokenizer, where = loaded
-    each = [tokenizer(prompt)["input_ids"] for prompt in prompts]
-    # A new shape costs a CPU seconds of preparation, so there are few of them.
-    longest = -(-max(map(len, each)) // STRIDE) * STRIDE
-    spelled = words_after(tokenizer, words)
-    _fits(longest + max(map(len, spelled)), model)
-    pad = tokenizer.pad_token_id
-    ids = torch.tensor([[pad] * (longest - len(one)) + one for one in each], device=where)
-    mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in each], device=where)
-    places = (mask.cumsum(-1) - 1).clamp(min=0)
-    with arithmetic(where):
-        read = model(input_ids=ids, attention_mask=mask, position_ids=places, use_cache=True, logits_to_keep=1)
-        first = read.logits[:, -1].float().log_softmax(-1)
-        found = []
-        for word in spelled:
-            total = first[:, word[0]]
-            if rest := word[1:]:
-                row = torch.tensor([word[:-1]] * len(each), device=where)
-                seen = torch.cat([mask, torch.ones_like(row)], -1)
-                at = places[:, -1:] + 1 + torch.arange(len(rest), device=where)
-                more = model(
-                    input_ids=row, attention_mask=seen, position_ids=at, past_key_values=read.past_key_values
-                ).logits
-                chances = more.float().log_softmax(-1)
-                total = total + chances.gather(-1, torch.tensor([[[t] for t in rest]] * len(each), device=where)).sum(
-                    (1, 2)
-                )
-                read.past_key_values.crop(longest)
-            found.append(total / len(word))
-    return [[float(column[row]) for column in found] for row in range(len(each))]
 
 
 class HfModel:
@@ -253,8 +78,8 @@ def _generated(loaded: Loaded, request: Request, stop: threading.Event) -> Compl
 
     text = tokenizer.apply_chat_template(request.messages, tokenize=False, add_generation_prompt=True)
     ids = torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]], device=where)
-    _fits(ids.shape[1] + 1, model)
-    room = min(request.max_completion_tokens, _context(model) - ids.shape[1])
+    fits(ids.shape[1] + 1, model)
+    room = min(request.max_completion_tokens, context(model) - ids.shape[1])
     with quiet(), arithmetic(where):
         out = model.generate(
             input_ids=ids,
@@ -273,16 +98,3 @@ def _generated(loaded: Loaded, request: Request, stop: threading.Event) -> Compl
         prompt_tokens=ids.shape[1],
         completion_tokens=len(out),
     )
-
-
-def _context(model: Any) -> int:
-    return int(model.config.get_text_config().max_position_embeddings)
-
-
-def _fits(tokens: int, model: Any) -> None:
-    if tokens > _context(model):
-        raise ModelError(f"the prompt has {tokens} tokens, the model holds {_context(model)}")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from proact.errors import ProactError, UsageError
-from proact.llm import hf, local
+from proact.errors import ModelError, UsageError
+from proact.llm import causal, local
 from proact.policies.base import Decision
 from proact.records import State, Usage
 from proact.render import action_prompt
@@ -17,7 +17,16 @@ from proact.training.manifest import WORDS, read
 
 ROWS = 8
 """States that are scored at once."""
+Chance = float | ModelError
 Scorer = Callable[[Sequence[str]], Sequence[Sequence[float]]]
+
+
+class Batch:
+    """States that are scored together, and the task that does it."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.task: asyncio.Task[list[Chance]] | None = None
 
 
 class Trained:
@@ -36,45 +45,45 @@ class Trained:
             raise UsageError(f"{where}: was trained on texts (--target text); as a chat model it is hf:{where}")
         self.weights = self.manifest.weights
         self._scorer: Scorer | None = None
-        self._known: dict[str, asyncio.Future[float]] = {}
-        self._waiting: list[str] = []
-        self._worker: asyncio.Task[None] | None = None
+        self._known: dict[str, tuple[Batch, int]] = {}
+        self._open: Batch | None = None
+        self._turn = asyncio.Lock()
 
     async def p_clarify(self, decision: Decision) -> tuple[float, Usage]:
         seen = State(**decision.state.visible())
         text = action_prompt(seen, decision.persona.profile, decision.messages)
         if text not in self._known:
-            self._known[text] = asyncio.get_running_loop().create_future()
-            self._waiting.append(text)
-            if self._worker is None or self._worker.done():
-                self._worker = asyncio.create_task(self._work())
-        return await asyncio.shield(self._known[text]), Usage()
+            if self._open is None or len(self._open.texts) == ROWS:
+                self._open = Batch()
+                self._open.task = asyncio.create_task(self._scored(self._open))
+            self._known[text] = self._open, len(self._open.texts)
+            self._open.texts.append(text)
+        batch, place = self._known[text]
+        assert batch.task is not None
+        chance = (await asyncio.shield(batch.task))[place]
+        if isinstance(chance, ModelError):
+            raise chance
+        return chance, Usage()
 
     def trained_on(self, state: State) -> bool:
         """Whether the policy has learned from this state or its family."""
         return (state.family or state.id) in self.manifest.families["train"]
 
-    async def _work(self) -> None:
-        while self._waiting:
-            # Everybody who decides now joins the batch; neighbours in length waste little on padding.
-            await asyncio.sleep(0)
-            self._waiting.sort(key=len)
-            batch, self._waiting = self._waiting[:ROWS], self._waiting[ROWS:]
-            futures = [self._known[text] for text in batch]
-            try:
-                chances = await asyncio.to_thread(self._score, batch)
-            except ProactError as error:
-                for text, future in zip(batch, futures, strict=True):
-                    future.set_exception(error)
-                    del self._known[text]
-            else:
-                for future, chance in zip(futures, chances, strict=True):
-                    future.set_result(chance)
+    async def _scored(self, batch: Batch) -> list[Chance]:
+        """The probabilities of a batch; while another one is at work, more states join it."""
+        async with self._turn:
+            if self._open is batch:
+                self._open = None
+            return await asyncio.to_thread(self._score, batch.texts)
 
-    def _score(self, prompts: Sequence[str]) -> list[float]:
+    def _score(self, prompts: Sequence[str]) -> list[Chance]:
         if self._scorer is None:
             self._scorer = self._load()
-        return [1 / (1 + math.exp(execute - clarify)) for clarify, execute in self._scorer(prompts)]
+        try:
+            return [1 / (1 + math.exp(execute - clarify)) for clarify, execute in self._scorer(prompts)]
+        except ModelError as error:
+            # One state that cannot be read must not take its neighbours with it.
+            return [error] if len(prompts) == 1 else [chance for one in prompts for chance in self._score([one])]
 
     def _load(self) -> Scorer:
         if self._path.suffix == ".gguf":
@@ -82,10 +91,10 @@ class Trained:
             spelled = [self.manifest.spelling[action] for action in ("Clarify", "Execute")]
             return lambda prompts: [engine.log_probs(prompt, spelled) for prompt in prompts]
         manifest = self.manifest
-        loaded = hf.load(
+        loaded = causal.load(
             manifest.base if manifest.adapter else str(self._path), self._path if manifest.adapter else None
         )
-        if manifest.adapter and hf.fingerprint(manifest.base, loaded.model) != manifest.base_fingerprint:
+        if manifest.adapter and causal.fingerprint(manifest.base, loaded.model) != manifest.base_fingerprint:
             raise UsageError(f"{self._path}: was trained on other weights than {manifest.base} has now")
         words = (WORDS["Clarify"], WORDS["Execute"])
-        return lambda prompts: hf.log_probs(loaded, prompts, words)
+        return lambda prompts: causal.log_probs(loaded, prompts, words)

@@ -169,9 +169,8 @@ class Generate:
         return spec
 
     def _policy(self, name: str) -> Policy:
-        kind, _, price = name.partition(":")
-        if kind == "optimal" and self.world:
-            return RulePolicy(name, self.world.optimal(_price(price)))
+        if self.world and name.startswith("optimal:"):
+            return RulePolicy(name, self.world.best(name.removeprefix("optimal:")))
         return open_policy(name, self.models, self.settings.model, self.settings.sampling)
 
     def _user(self) -> User:
@@ -235,13 +234,6 @@ def show(report: dict[str, object]) -> None:
     names = ("states", "planned", "skipped", "missing", "calls", "cached", "prompt_tokens", "completion_tokens")
     rows += [[name.replace("_", " "), report[name]] for name in (*names, "wasted_tokens", "cost", "seconds")]
     console.table(f"generate: {report['out']} with {report['model']}", ["", "n"], rows)
-
-
-def _price(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"--policy optimal:{text}: expected optimal:ALPHA, as optimal:0.3") from None
 
 
 def _resolved(settings: Settings, world: World | None) -> Settings:

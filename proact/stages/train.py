@@ -18,7 +18,7 @@ from proact import console, jsonl, sidecar
 from proact.errors import OutputError, SpecConflict, UsageError
 from proact.executor import Task
 from proact.keys import digest
-from proact.llm import hf, weights
+from proact.llm import causal, weights
 from proact.records import PreferencePair
 from proact.rewards.pairs import kept
 from proact.training import dpo, examples, manifest
@@ -63,8 +63,8 @@ class TrainRun:
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
-        hf.needed("trl", "peft", "accelerate", "datasets")
-        asked_for(self.options, hf.device())
+        causal.needed("trl", "peft", "accelerate", "datasets")
+        asked_for(self.options, causal.device())
         key = digest(msgspec.to_builtins(self.options), [msgspec.to_builtins(pair) for pair in self.pairs])
         if found := self._finished(key):
             return self._report(found, time.monotonic() - started)
@@ -90,7 +90,7 @@ class TrainRun:
     def _trained(self, key: str, books: Path, course: Course) -> manifest.Manifest:
         model, tokenizer = dpo.base_model(self.options.model, qlora=self.options.qlora)
         chosen = plan(self.options, model.num_parameters())
-        base = hf.fingerprint(self.options.model, model)
+        base = causal.fingerprint(self.options.model, model)
         with jsonl.replace(books / RUN) as file:
             file.write(msgspec.json.encode({"key": key, "plan": as_json(chosen)}))
         rows, left_out = self._rows(tokenizer, chosen)
@@ -167,7 +167,7 @@ class TrainRun:
                 "spec": self.pairs[0].spec,
             },
             families=self.split.families,
-            spelling={action: hf.spelling(tokenizer, word) for action, word in words.items()},
+            spelling={action: causal.spelling(tokenizer, word) for action, word in words.items()},
             metrics={name: course.last(name) for name in figures},
             packages=packages(),
         )

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from proact.errors import StopError, UsageError
-from proact.llm import hf
+from proact.llm import causal
 from proact.training import shared
 from proact.training.plan import Plan
 from proact.training.progress import Course
 
 CHECKPOINTS = "checkpoints"
 KEPT = 2
+LENGTH = "length"
 MODULES = "all-linear"
 WARMUP = 0.1
 LOGGED = 50
@@ -34,11 +35,11 @@ class Diverged(StopError):
 
 def base_model(plan_model: str, *, qlora: bool) -> tuple[Any, Any]:
     """The model to train and its tokenizer. Raises UsageError when it cannot be loaded."""
-    hf.needed("trl", "peft", "accelerate", "datasets")
+    causal.needed("trl", "peft", "accelerate", "datasets")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    name = hf.source(plan_model)
+    name = causal.source(plan_model)
     more: dict[str, Any] = {"dtype": torch.float32}
     if qlora:
         from transformers import BitsAndBytesConfig
@@ -48,7 +49,7 @@ def base_model(plan_model: str, *, qlora: bool) -> tuple[Any, Any]:
                 load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
             )
         }
-    with hf.quiet():
+    with causal.quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(name)
             model = AutoModelForCausalLM.from_pretrained(name, **more)
@@ -60,8 +61,10 @@ def base_model(plan_model: str, *, qlora: bool) -> tuple[Any, Any]:
 
 
 def fitting(tokenizer: Any, rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """The rows whose prompt and longer completion fit into `limit` tokens: a cut prompt is another state."""
-    return [row for row in rows if _length(tokenizer, row) <= limit]
+    """The rows whose prompt and longer completion fit into `limit` tokens, short ones first: a cut prompt is another
+    state."""
+    measured = [{**row, LENGTH: _length(tokenizer, row)} for row in rows]
+    return sorted((row for row in measured if row[LENGTH] <= limit), key=lambda row: int(row[LENGTH]))
 
 
 def _length(tokenizer: Any, row: dict[str, Any]) -> int:
@@ -89,7 +92,7 @@ def train(
     from transformers import PrinterCallback
 
     join = shared.prompts(model.base_model) if shared.applies(model, plan.device) else nullcontext()
-    with hf.quiet(), _labelled_positions_only(), join:
+    with causal.quiet(), _labelled_positions_only(), join:
         trainer = _trainer(plan, model, tokenizer, rows, folder, report_to)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_callback(course))
@@ -136,6 +139,10 @@ def _trainer(
         beta=plan.beta,
         loss_type=plan.loss,
         max_length=None,
+        # Rows of like length share a batch, so that little of it is padding.
+        train_sampling_strategy="group_by_length",
+        length_column_name=LENGTH,
+        remove_unused_columns=False,
         precompute_ref_log_probs=True,
         gradient_checkpointing=plan.device != "cpu",
         bf16=plan.short_floats,

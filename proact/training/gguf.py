@@ -13,7 +13,7 @@ import msgspec
 
 from proact import jsonl, sidecar
 from proact.errors import UsageError
-from proact.llm import hf, weights
+from proact.llm import causal, weights
 from proact.training.manifest import Manifest, checked
 
 ARCHITECTURE = "llama"
@@ -42,14 +42,14 @@ def export(folder: Path, found: Manifest, out: Path) -> None:
 
     Raises UsageError for another base, whose tokenizer only its own converter can write.
     """
-    hf.needed("gguf", *(["peft"] if found.adapter else []))
+    causal.needed("gguf", *(["peft"] if found.adapter else []))
     kind, _, rest = found.base.partition(":")
     if kind != "local":
         raise UsageError(
             f"--gguf writes policies trained from local:smollm2 or local:FILE.gguf; this one began from {found.base}"
         )
     original = weights.path(rest)
-    loaded = hf.load(found.base, folder) if found.adapter else hf.load(str(folder))
+    loaded = causal.load(found.base, folder) if found.adapter else causal.load(str(folder))
     import gguf
 
     reader = gguf.GGUFReader(original)

@@ -70,9 +70,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan(options: Options, parameters: int) -> Plan:
     """The defaults by device, size and method. Raises UsageError for what was asked for and is not here."""
-    from proact.llm import hf
+    from proact.llm import causal
 
-    where = hf.device()
+    where = causal.device()
     asked_for(options, where)
     small = parameters < SMALL
     lora = options.lora or options.qlora
@@ -81,7 +81,7 @@ def plan(options: Options, parameters: int) -> Plan:
         model=options.model,
         target=options.target,
         device=where,
-        short_floats=hf.short_floats(),
+        short_floats=causal.short_floats(),
         epochs=options.epochs,
         lr=lr,
         beta=options.beta,

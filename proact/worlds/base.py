@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from proact.errors import UsageError
 from proact.records import Message, Persona, ReactionMeta, State
 from proact.registry import Registry
 
@@ -34,6 +35,13 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """The exact values under a price alpha, over all starts or those of one split."""
     optimal: Callable[[float], Callable[[State, Persona, list[Message]], bool]]
     """The best policy at a price alpha; it reads only what every policy may see."""
+
+    def best(self, alpha: str) -> Callable[[State, Persona, list[Message]], bool]:
+        """The same for a price as it was typed. Raises UsageError for what is no number."""
+        try:
+            return self.optimal(float(alpha))
+        except ValueError:
+            raise UsageError(f"--policy optimal:{alpha}: expected optimal:ALPHA, as optimal:0.3") from None
 
 
 WORLDS: Registry[World] = Registry("world")

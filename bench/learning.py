@@ -1,0 +1,119 @@
+"""How close trained policies come to the optimum of Keyring, on starts and wordings that were held out.
+
+Every number is exact: a policy is asked at each decision that a start can lead to, and its value follows from the
+chances of the world. Normalised regret is 0 for the optimum and 1 for the best constant policy.
+
+    python bench/learning.py --alpha 0.3 0.6 --seed 0 1 2 --rounds 3 --out outputs/learning -- --epochs 1 --lr 0.003
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import correlation, fmean
+from typing import NamedTuple
+
+import msgspec
+
+from proact.keys import digest64
+from proact.policies import Decision, Policy, Trained
+from proact.records import Message, State
+from proact.worlds import WORLDS, exact, keyring
+
+CLEAR = 0.03
+"""Advantage below which it hardly matters what is done, so that accuracy does not count it."""
+WORDINGS = 3
+
+
+class Found(NamedTuple):
+    """Of one policy at one price, over the starts held out."""
+
+    regret: float
+    ask_rate: float
+    accuracy: float
+    correlation: float
+
+
+def decisions(state: State, seed: int) -> list[Decision]:
+    """What a policy is asked along the dialogue in which every question is answered."""
+    guesses, told = state.metadata["guesses"], {fact.id: fact.text for fact in state.facts}
+    ring = keyring.read(state.query).ring
+    question = keyring.QUESTIONS[digest64(f"{seed} {ring}") % len(keyring.QUESTIONS)]
+    said: list[Message] = [{"role": "user", "content": state.query}]
+    found = []
+    for turn, name in enumerate(sorted(guesses, key=guesses.__getitem__)):
+        uncertainty = round(keyring.UNCERTAINTY * 0.5**turn, 6)
+        seen = msgspec.structs.replace(state, dialogue_turn=turn, task_uncertainty=uncertainty)
+        found.append(Decision(state=seen, persona=WORLDS["keyring"].persona, messages=list(said)))
+        asked = {"role": "assistant", "content": question.format(name)}
+        said += [asked, {"role": "user", "content": told[name]}]
+    return found
+
+
+async def chances(policy: Policy, trees: Sequence[Sequence[Decision]]) -> list[list[float]]:
+    flat = await asyncio.gather(*(policy.p_clarify(one) for tree in trees for one in tree))
+    values = iter(p for p, _ in flat)
+    return [[next(values) for _ in tree] for tree in trees]
+
+
+def measured(policy: Policy, alpha: float, seed: int) -> Found:
+    """A policy on every start held out, each in several wordings."""
+    states = [one for one in keyring.states(WORDINGS * len(exact.STARTS)) if one.split == "test"]
+    known = asyncio.run(chances(policy, [decisions(state, seed) for state in states]))
+    optimum = exact.best(alpha)
+    best = exact.value(optimum, alpha)
+    earned, ideal, never, always, right, advantages = [], [], [], [], [], []
+    for state, p in zip(states, known, strict=True):
+        hidden = state.metadata
+        start = exact.Node(tuple(sorted(hidden["guesses"].values())), 0, hidden["patience"], hidden["skill"])
+        earned.append(exact.value(lambda node, p=p: p[node.asked] >= 0.5, alpha)(start))  # type: ignore[misc]
+        ideal.append(best(start))
+        never.append(exact.execute(start))
+        always.append(exact.value(lambda node: True, alpha)(start))
+        advantages.append(exact.clarify(start, alpha, best) - exact.execute(start))
+        if abs(advantages[-1]) > CLEAR:
+            right.append((advantages[-1] > 0) == (p[0] >= 0.5))
+    constant = max(fmean(never), fmean(always))
+    first = [p[0] for p in known]
+    return Found(
+        (fmean(ideal) - fmean(earned)) / (fmean(ideal) - constant),
+        fmean(p >= 0.5 for p in first),
+        fmean(right),
+        correlation(advantages, first) if len(set(first)) > 1 else 0.0,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--alpha", type=float, nargs="+", default=[0.3, 0.6])
+    parser.add_argument("--seed", type=int, nargs="+", default=[0])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("outputs/learning"))
+    parser.add_argument("more", nargs="*", help="after --: options of proact iterate")
+    told = parser.parse_args()
+    sys.stdout.write("alpha seed round   regret     asks accuracy correlat.  seconds\n")
+    for alpha in told.alpha:
+        for seed in told.seed:
+            out = told.out / f"alpha-{alpha:g}-seed-{seed}"
+            started = time.monotonic()
+            command = ["iterate", "--world", "keyring", "--alpha", str(alpha), "--seed", str(seed)]
+            options = [*command, "--rounds", str(told.rounds), "--out", str(out), *told.more, "--json"]
+            subprocess.run([sys.executable, "-m", "proact", *options], check=True, stdout=subprocess.DEVNULL)
+            seconds = time.monotonic() - started
+            for number in range(1, told.rounds + 1):
+                found = measured(Trained(str(out / f"round-{number}" / "policy")), alpha, seed)
+                figures = " ".join(f"{value:8.3f}" for value in found)
+                sys.stdout.write(f"{alpha:5g} {seed:4d} {number:5d} {figures} {seconds:8.0f}\n")
+                row = {"alpha": alpha, "seed": seed, "round": number, **found._asdict()}
+                with (told.out / "regret.jsonl").open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()

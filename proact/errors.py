@@ -7,7 +7,8 @@ ProactError
 │   │   └── SpecConflict    the output file was made with other settings
 │   ├── OutputError         the disk or a lock stands in the way; exit 1
 │   ├── TooManyFailures     --max-failures was reached; exit 1
-│   └── BudgetReached       --budget was reached; exit 4
+│   ├── BudgetReached       --budget was reached; exit 4
+│   └── Diverged            a training has lost its way; exit 1
 └── JobError                one job failed, the others go on
     ├── ModelError          no usable reply came from the model
     │   ├── TransientError  the same request may go through later
@@ -63,6 +64,10 @@ class BudgetReached(StopError):
     """The money set with --budget is spent; the same command goes on from here with a larger one."""
 
     exit_code = 4
+
+
+class Diverged(StopError):
+    """The loss of a training is no number any more; no policy was written."""
 
 
 class JobError(ProactError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -278,6 +277,18 @@ def test_reading_a_prompt_once_gives_the_same_hidden_states_and_gradients(base: 
     assert torch.equal(run()[0], apart[0])
 
 
-def test_no_key_and_no_network_is_needed(base: Path) -> None:
-    assert "HF_TOKEN" not in os.environ
-    assert causal.source(f"hf:{base}") == str(base)
+def test_a_training_that_has_lost_its_way_leaves_no_policy(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(16))
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--lr", 1e30, "--full")
+    assert (ran.code, "the loss is no number any more: train with a smaller --lr" in ran.err) == (1, True)
+    assert not Path("p/policy.json").exists()
+
+
+def test_all_weights_can_be_trained(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(16))
+    trained(cli, base, "--full", "--epochs", 1, "--lr", 0.01)
+    found = manifest.read(Path("policy"))
+    assert not found.adapter
+    assert not Path("policy/adapter_config.json").exists()
+    world = ("--mode", "synthetic", "--world", "keyring", "--n-states", 2, "--branches", 0)
+    succeeded(cli("generate", *world, "--policy", "trained:policy"))

@@ -14,8 +14,8 @@ from proact.errors import UsageError
 
 POLICY = Path("outputs/policy")
 Base = Annotated[str, Option("--model", help="local:smollm2, local:FILE.gguf, or a Hugging Face name or folder.")]
-Epochs = Annotated[float, Option(min=0, help="Passes over the pairs.")]
-Rate = Annotated[float | None, Option(help="Learning rate. [default: by size and method]")]
+Epochs = Annotated[float, Option(min=0.01, help="Passes over the pairs.")]
+Rate = Annotated[float | None, Option(min=0, help="Learning rate. [default: by size and method]")]
 Beta = Annotated[float, Option(min=0, help="How closely the policy stays to its base.")]
 Lora = Annotated[bool, Option("--lora/--full", help="Train an adapter, or all weights.")]
 Rank = Annotated[int | None, Option(min=1, help="Rank of the adapter. [default: 8; from 1e9 parameters on 16]")]

@@ -6,13 +6,14 @@ Rafailov et al. 2023, arXiv 2305.18290. proact adds no token and changes no loss
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from proact.errors import StopError, UsageError
+from proact.errors import Diverged, UsageError
 from proact.llm import causal
 from proact.training import shared
 from proact.training.plan import Plan
@@ -27,10 +28,6 @@ LOGGED = 50
 SAVED = 10
 MEASURED = 5
 """Checkpoints between two looks at the pairs held out; a step is measured before it is saved, so none is lost."""
-
-
-class Diverged(StopError):
-    """The loss is no number any more; nothing was written."""
 
 
 def base_model(plan_model: str, *, qlora: bool) -> tuple[Any, Any]:
@@ -150,6 +147,7 @@ def _trainer(
         seed=plan.seed,
         data_seed=plan.seed,
         logging_steps=logged,
+        logging_nan_inf_filter=False,
         save_steps=often,
         save_total_limit=KEPT,
         eval_strategy="steps" if measure else "no",
@@ -194,6 +192,8 @@ def _callback(course: Course) -> Any:
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
             if state.is_world_process_zero:
                 course.log(state.global_step, state.epoch or 0.0, logs or {})
+            if not math.isfinite(float((logs or {}).get("loss", 0.0))):
+                control.should_training_stop = True
 
     return Follow()
 

@@ -59,7 +59,7 @@ class Course:
     def last(self, name: str) -> float | None:
         """The newest value of a figure, None when there is none or when it is no number."""
         value = next((row[name] for row in reversed(self.rows) if name in row), None)
-        return value if value is not None and math.isfinite(value) else None
+        return value if isinstance(value, float) and math.isfinite(value) else None
 
     def close(self) -> None:
         if self._bar:

@@ -82,7 +82,7 @@ def test_a_state_that_is_none_is_named(cli: Cli, rows: list[Row], message: str) 
     [
         (["--persona", "nobody"], "unknown persona 'nobody'; there is: balanced, all, hurried-founder"),
         (["--policy", "sometimes"], "unknown policy 'sometimes'; there is: documented, calibrated"),
-        (["--model", "magic:x"], "unknown model 'magic'; there is: keyring, local, openai, scripted, synthetic"),
+        (["--model", "magic:x"], "unknown model 'magic'; there is: hf, keyring, local, openai, scripted, synthetic"),
         (["--split", "void"], "no state of split void"),
         (["--domain", "planning"], "no state of domain planning"),
         (["--dataset", "void.jsonl"], "void.jsonl: no such file"),

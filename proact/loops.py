@@ -17,7 +17,6 @@ from proact import console, jsonl
 from proact.errors import UsageError
 from proact.executor import Task
 from proact.llm import Options as ModelOptions
-from proact.prompts import shipped
 from proact.records import Reward, Trajectory
 from proact.rewards.specs import Spec, spec_named
 from proact.rollout import Rules
@@ -26,7 +25,6 @@ from proact.stages import generate, reward, train
 from proact.stats.intervals import t_interval
 from proact.training.plan import Options
 
-SEEDS = "data/seeds/tasks.jsonl"
 CONSTANT = ("always-clarify", "always-execute")
 CURVE = "curve.jsonl"
 
@@ -63,20 +61,32 @@ def iterate(settings: Settings) -> dict[str, Any]:
     fixed = [*CONSTANT, *([f"optimal:{_spec(settings).alpha:g}"] if settings.world else [])]
     curve = [_measured(settings, folder / "baselines", name, name) for name in fixed]
     policy: Path | None = None
+    lost = 0
     for number in range(1, settings.rounds + 1):
-        policy = _round(settings, folder / f"round-{number}", policy)
         method = f"round-{number}"
+        policy, missing = _round(settings, folder / method, policy)
+        lost += missing
         curve.append(_measured(settings, policy.parent, f"trained:{policy}", method))
         with jsonl.replace(folder / CURVE) as file:
             file.writelines(msgspec.json.encode(point) + b"\n" for point in curve)
-    return {"out": settings.out, "policy": str(policy), "curve": curve, "exit_code": 0}
+    whole = not lost and not any(point["missing"] for point in curve)
+    return {
+        "out": settings.out,
+        "policy": str(policy),
+        "missing_to_learn_from": lost,
+        "curve": curve,
+        "exit_code": 0 if whole else 3,
+    }
 
 
-def _round(settings: Settings, folder: Path, policy: Path | None) -> Path:
-    """One round: returns the folder of its policy. The first one answers at once after a question."""
+def _round(settings: Settings, folder: Path, policy: Path | None) -> tuple[Path, int]:
+    """One round: the folder of its policy, and how many lines were missing to learn from.
+
+    In the first one a question is followed by an answer at once.
+    """
     played, rewards, pairs = (folder / f"{name}.jsonl" for name in ("trajectories", "rewards", "pairs"))
     console.note(f"iterate: {folder.name}: playing, going on by {policy or 'an answer at once'}")
-    _play(
+    lost = _play(
         settings,
         played,
         policy="always-clarify",
@@ -93,20 +103,20 @@ def _round(settings: Settings, folder: Path, policy: Path | None) -> Path:
         continue_by=f"trained:{policy}" if policy else None,
         method="always-clarify",
     )
-    _price(settings, played, rewards, pairs)
+    lost += _price(settings, played, rewards, pairs)
     output = folder / "policy"
     told = train.Settings(
         data=str(pairs), output=str(output), options=settings.options, even_if_constant=settings.even_if_constant
     )
     report = _stage("train", told)
     console.note(f"iterate: {folder.name}: trained in {report['seconds']:.0f} s, {_figures(report['metrics'])}")
-    return output
+    return output, lost
 
 
 def _measured(settings: Settings, folder: Path, policy: str, method: str) -> dict[str, Any]:
     """Mean reward of a policy on the states held out, over tasks."""
     played, rewards, pairs = (folder / f"{method}-test{kind}.jsonl" for kind in ("", "-rewards", "-pairs"))
-    _play(
+    lost = _play(
         settings,
         played,
         policy=policy,
@@ -117,7 +127,7 @@ def _measured(settings: Settings, folder: Path, policy: str, method: str) -> dic
         rules=Rules(multi_turn=True, max_turns=settings.max_turns),
         method=method,
     )
-    _price(settings, played, rewards, pairs)
+    lost += _price(settings, played, rewards, pairs)
     totals = {row.id: row.total for row in jsonl.read(rewards, Reward) if row.total is not None}
     asked: list[bool] = []
     tasks: dict[str, list[float]] = {}
@@ -137,12 +147,11 @@ def _measured(settings: Settings, folder: Path, policy: str, method: str) -> dic
         "high": spread.high,
         "ask_rate": fmean(asked),
         "tasks": len(means),
-        "missing": len(asked) - sum(map(len, tasks.values())),
+        "missing": lost,
     }
 
 
-def _play(settings: Settings, out: Path, *, split: str, count: int | None, **more: Any) -> None:
-    source = None if settings.world else str(settings.dataset or shipped(SEEDS))
+def _play(settings: Settings, out: Path, *, split: str, count: int | None, **more: Any) -> int:
     told = generate.Settings(
         out=str(out),
         model=settings.assistant,
@@ -157,10 +166,10 @@ def _play(settings: Settings, out: Path, *, split: str, count: int | None, **mor
         isolation=settings.isolation,
         **more,
     )
-    _stage("generate", told, source)
+    return int(_stage("generate", told, settings.dataset)["missing"])
 
 
-def _price(settings: Settings, played: Path, rewards: Path, pairs: Path) -> None:
+def _price(settings: Settings, played: Path, rewards: Path, pairs: Path) -> int:
     told = reward.Settings(
         trajectories=str(played),
         rewards=str(rewards),
@@ -169,7 +178,7 @@ def _price(settings: Settings, played: Path, rewards: Path, pairs: Path) -> None
         seed=settings.seed,
         isolation=settings.isolation,
     )
-    _stage("reward", told, str(played))
+    return int(_stage("reward", told, str(played))["missing"])
 
 
 def _spec(settings: Settings) -> Spec:

@@ -18,7 +18,7 @@ import pytest
 from proact.errors import UsageError
 from proact.llm import Request
 from proact.prompts import load
-from proact.worlds import WORLDS, exact, keyring
+from proact.worlds import WORLDS, cues, exact, keyring
 
 SYSTEM, CLARIFY = load("coding_clarify").fill(profile="")
 _, EXECUTE = load("coding_execute").fill(profile="")
@@ -108,9 +108,9 @@ def test_held_out_starts_share_no_family_no_key_and_no_cue_with_the_others() -> 
     trained, tested = parts("train"), parts("test")
     assert not trained[0] & tested[0]
     assert not trained[1] & tested[1]
-    for cues in (keyring.GUESS_CUES, keyring.PATIENCE_CUES, keyring.SKILL_CUES):
-        assert not any(text in trained[2] for texts in cues["test"].values() for text in texts)
-        assert not any(text in tested[2] for texts in cues["train"].values() for text in texts)
+    for kind in (cues.GUESS_CUES, cues.PATIENCE_CUES, cues.SKILL_CUES):
+        assert not any(text in trained[2] for texts in kind["test"].values() for text in texts)
+        assert not any(text in tested[2] for texts in kind["train"].values() for text in texts)
     assert Counter(state.split for state in STATES[:114]) == {"train": 78, "test": 36}
 
 

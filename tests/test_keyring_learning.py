@@ -80,7 +80,8 @@ def test_the_price_moves_the_ask_rate_with_default_pairs_and_hardly_with_best_wo
     assert default[0] - default[-1] > 0.5
     assert max(best_worst) - min(best_worst) < 0.05
     out = tmp_path / "sweep.png"
-    plots.alpha_sweep(out, PRICES, {"optimal": optimal, "default pairs": default, "best-worst": best_worst})
+    curves = {"optimal": optimal, "default pairs": default, "best-worst": best_worst}
+    plots.save(plots.alpha_sweep(PRICES, curves), out)
     assert out.stat().st_size > 10_000
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
-from tiny import tiny_model
+from tiny import pair, pairs, tiny_model
 
 from proact.llm import causal
 from proact.records import PreferencePair, State
@@ -28,50 +28,6 @@ def cli(learner: Zygote) -> Cli:
 
 
 EASY = ("--lr", 0.01, "--epochs", 2)
-
-
-def pair(number: int, asks: bool, **fields: Any) -> Row:
-    """A pair whose request says which action is the better one."""
-    query = f"Write function number {number}; {'you must ask me what it does' if asks else 'it returns its argument'}."
-    state = {"id": f"s{number}", "domain": "coding", "query": query, "dialogue_turn": 0, "prev_reject": 0}
-    chosen, rejected = ("Clarify", "Execute") if asks else ("Execute", "Clarify")
-    texts = {"Clarify": "What does it do?", "Execute": "def f(x): return x"}
-    arm = {"chosen": 1.0, "rejected": 0.0}
-    return {
-        "state": {**state, "task_uncertainty": 0.5},
-        "chosen_action": chosen,
-        "rejected_action": rejected,
-        "chosen_text": texts[chosen],
-        "rejected_text": texts[rejected],
-        "rewards": arm,
-        "task_scores": arm,
-        "interrupt_costs": arm,
-        "prompt": [{"role": "user", "content": query}],
-        "chosen": [{"role": "assistant", "content": texts[chosen]}],
-        "rejected": [{"role": "assistant", "content": texts[rejected]}],
-        "id": f"g{number}/pair",
-        "group": f"g{number}",
-        "chosen_id": f"g{number}/mainline",
-        "rejected_id": f"g{number}/other",
-        "state_id": f"s{number}",
-        "persona": "pat",
-        "profile": "Works in a hurry.",
-        "method": "documented",
-        "seed": 0,
-        "turn": 0,
-        "family": f"f{number // 2}",
-        "split": "train",
-        "margin": 1.0,
-        "margin_se": None,
-        "p_better": None,
-        "weight": 1.0,
-        "spec": "default@1",
-        **fields,
-    }
-
-
-def pairs(count: int = 40) -> list[Row]:
-    return [pair(number, number % 2 == 0) for number in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -164,10 +120,10 @@ def test_a_killed_training_goes_on_to_the_same_weights(cli: Cli, base: Path) -> 
 
 def test_a_policy_of_one_action_is_not_trained_unless_asked_for(cli: Cli, base: Path) -> None:
     write_lines("pairs.jsonl", pairs(8))
-    Path("pairs.meta.json").write_text(json.dumps({"constant_policy": "always Execute is best"}), "utf-8")
+    Path("pairs.meta.json").write_text(json.dumps({"constant_policy": "Execute"}), "utf-8")
     ran = cli("train", "--data", "pairs.jsonl", "--model", base)
     assert ran.code == 2
-    assert "always Execute is best; there is nothing to learn (--even-if-constant trains anyway)" in ran.err
+    assert "the best policy is constant, always Execute; there is nothing to learn (--even-if-constant" in ran.err
     trained(cli, base, "--epochs", 1, "--even-if-constant")
 
 
@@ -292,3 +248,25 @@ def test_all_weights_can_be_trained(cli: Cli, base: Path) -> None:
     assert not Path("policy/adapter_config.json").exists()
     world = ("--mode", "synthetic", "--world", "keyring", "--n-states", 2, "--branches", 0)
     succeeded(cli("generate", *world, "--policy", "trained:policy"))
+
+
+def test_the_flag_of_a_constant_policy_is_the_one_that_reward_writes(cli: Cli, base: Path) -> None:
+    succeeded(cli("generate", "--mode", "synthetic", "--world", "keyring", "--replicates", 2))
+    succeeded(cli("reward", "--alpha", 5))
+    ran = cli("train", "--model", base)
+    assert (ran.code, "the best policy is constant, always Execute" in ran.err) == (2, True)
+
+
+def test_a_failed_start_does_not_block_the_folder(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(8))
+    assert cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "policy", "--max-length", 16).code == 2
+    trained(cli, base, "--epochs", 1)
+
+
+def test_overwriting_removes_the_policy_and_nothing_else(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(8))
+    trained(cli, base, "--epochs", 1)
+    Path("policy/notes.txt").write_text("what I think of it", "utf-8")
+    trained(cli, base, "--epochs", 1, "--full", "--overwrite")
+    assert Path("policy/notes.txt").exists()
+    assert not Path("policy/adapter_model.safetensors").exists()

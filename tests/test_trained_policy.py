@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
-from test_train import pairs
-from tiny import tiny_model
+from tiny import pairs, tiny_model
 
 from proact.errors import ModelError, UsageError
 from proact.llm import Request, causal, hf
@@ -157,12 +156,18 @@ def test_what_does_not_fit_is_an_error_and_never_another_policy(policy: Path, ba
     with pytest.raises(UsageError, match="holds no trained policy"):
         Trained("nothing/here")
     one = decision("Write it.")
-    spoil(policy, base_fingerprint="another")
+    weights = json.loads((policy / "policy.json").read_bytes())["weights"]
+    spoil(policy, weights="another")
+    with pytest.raises(UsageError, match="holds other weights than its policy.json describes"):
+        asked(policy, one)
+    spoil(policy, weights=weights, base_fingerprint="another")
     with pytest.raises(UsageError, match="was trained on other weights"):
         asked(policy, one)
     (policy / "adapter_model.safetensors").unlink()
-    with pytest.raises(UsageError, match="the adapter is missing"):
+    with pytest.raises(UsageError, match="holds other weights"):
         asked(policy, one)
+    with pytest.raises(UsageError, match="the adapter is missing"):
+        causal.load(str(base), policy)
     spoil(policy, renderer="older")
     with pytest.raises(UsageError, match="written in another way"):
         Trained(str(policy))
@@ -191,6 +196,22 @@ def test_a_chat_is_greedy_at_zero_and_drawn_by_the_request_alone_above(base: Pat
     drawn = [chat(model, temperature=2.0, sample=sample) for sample in (0, 1, 0)]
     assert drawn[0] == drawn[2] != drawn[1]
     assert chat(hf.HfModel(str(base)), temperature=2.0, sample=1) == drawn[1]
+
+
+def test_replies_belong_to_the_weights_that_gave_them(base: Path, tmp_path: Path) -> None:
+    first = hf.HfModel(str(tiny_model(tmp_path / "one"))).endpoint
+    assert hf.HfModel(str(tiny_model(tmp_path / "one", seed=1))).endpoint != first
+    assert hf.HfModel(str(tiny_model(tmp_path / "two", seed=0))).endpoint == first
+
+
+def test_a_prompt_that_just_fits_is_read(base: Path) -> None:
+    loaded = causal.load(str(base))
+    room = max(map(len, causal.words_after(loaded.tokenizer, [" Clarify", " Execute"])))
+    lengths = {n: len(loaded.tokenizer("a" * n + " Action:")["input_ids"]) for n in range(900, 1024)}
+    most = max(n for n, length in lengths.items() if length + room <= 1024)
+    assert len(causal.log_probs(loaded, ["a" * most + " Action:"], [" Clarify", " Execute"])[0]) == 2
+    with pytest.raises(ModelError, match="the model holds 1024"):
+        causal.log_probs(loaded, ["a" * (most + 1) + " Action:"], [" Clarify", " Execute"])
 
 
 def test_a_prompt_that_is_too_long_fails_by_name(base: Path) -> None:

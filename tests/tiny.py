@@ -1,8 +1,11 @@
-"""A language model of a few thousand weights with a tokenizer of its own, so that a real training takes seconds."""
+"""A language model of a few thousand weights with a tokenizer of its own, and pairs that it can learn in seconds."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from support import Row
 
 WORDS = ("Clarif", "Exec", "Action:", "user", "assistant", "coding", "What", "which", "list", "key")
 TEMPLATE = (
@@ -52,3 +55,47 @@ def tiny_model(folder: Path, *, seed: int = 0, context: int = 1024) -> Path:
     model.save_pretrained(folder)
     fast.save_pretrained(folder)
     return folder
+
+
+def pair(number: int, asks: bool, **fields: Any) -> Row:
+    """A pair whose request says which action is the better one."""
+    query = f"Write function number {number}; {'you must ask me what it does' if asks else 'it returns its argument'}."
+    state = {"id": f"s{number}", "domain": "coding", "query": query, "dialogue_turn": 0, "prev_reject": 0}
+    chosen, rejected = ("Clarify", "Execute") if asks else ("Execute", "Clarify")
+    texts = {"Clarify": "What does it do?", "Execute": "def f(x): return x"}
+    arm = {"chosen": 1.0, "rejected": 0.0}
+    return {
+        "state": {**state, "task_uncertainty": 0.5},
+        "chosen_action": chosen,
+        "rejected_action": rejected,
+        "chosen_text": texts[chosen],
+        "rejected_text": texts[rejected],
+        "rewards": arm,
+        "task_scores": arm,
+        "interrupt_costs": arm,
+        "prompt": [{"role": "user", "content": query}],
+        "chosen": [{"role": "assistant", "content": texts[chosen]}],
+        "rejected": [{"role": "assistant", "content": texts[rejected]}],
+        "id": f"g{number}/pair",
+        "group": f"g{number}",
+        "chosen_id": f"g{number}/mainline",
+        "rejected_id": f"g{number}/other",
+        "state_id": f"s{number}",
+        "persona": "pat",
+        "profile": "Works in a hurry.",
+        "method": "documented",
+        "seed": 0,
+        "turn": 0,
+        "family": f"f{number // 2}",
+        "split": "train",
+        "margin": 1.0,
+        "margin_se": None,
+        "p_better": None,
+        "weight": 1.0,
+        "spec": "default@1",
+        **fields,
+    }
+
+
+def pairs(count: int = 40) -> list[Row]:
+    return [pair(number, number % 2 == 0) for number in range(count)]

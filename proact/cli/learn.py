@@ -9,7 +9,7 @@ import typer
 from typer import Option
 
 from proact.cli.command import finish, perform
-from proact.cli.options import PAIRS, REWARDS, TRAJECTORIES, Isolation, Json, named_model
+from proact.cli.options import PAIRS, REWARDS, SEEDS, TRAJECTORIES, Isolation, Json, named_model, unfit
 from proact.errors import UsageError
 
 POLICY = Path("outputs/policy")
@@ -146,13 +146,16 @@ def iterate(
 ) -> None:
     """Learn a policy in rounds: play under the policy so far, reward, train, and measure on states held out."""
     from proact import loops
+    from proact.prompts import shipped
     from proact.training.plan import Options
+
+    unfit(bool(world), "--world", dataset=dataset)
 
     settings = loops.Settings(
         rounds=rounds,
         out=str(out),
         world=world,
-        dataset=str(dataset) if dataset else None,
+        dataset=None if world else str(dataset or shipped(SEEDS)),
         domain=domain,
         split=split,
         test_split=test_split,

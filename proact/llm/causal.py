@@ -18,6 +18,7 @@ PACKAGES = ("torch", "transformers")
 TOKENIZER_SAMPLE = "Action:"
 STRIDE = 32
 ADAPTER = "adapter_model.safetensors"
+SILENT = {"TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 class Loaded(NamedTuple):
@@ -53,8 +54,13 @@ def fingerprint(spec: str, model: Any) -> str:
         return weights.fingerprint(weights.path(rest))
     folder = Path(source(spec))
     if folder.is_dir():
-        return digest([(file.name, weights.fingerprint(file)) for file in sorted(folder.glob("*.safetensors"))])
+        return content(folder)
     return str(getattr(model.config, "_commit_hash", "") or "")
+
+
+def content(folder: Path) -> str:
+    """A short name for all weights in a folder."""
+    return digest([(file.name, weights.fingerprint(file)) for file in sorted(folder.glob("*.safetensors"))])
 
 
 def device() -> str:
@@ -86,34 +92,50 @@ def quiet() -> Iterator[None]:
     """Without the progress bars and deprecation notes of the libraries, which tell a user nothing."""
     from transformers.utils import logging
 
-    level = logging.get_verbosity()
+    level, before = logging.get_verbosity(), {name: os.environ.get(name) for name in SILENT}
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    logging.set_verbosity(level)
+    os.environ.update(SILENT)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(level)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def opened(spec: str, **how: Any) -> tuple[Any, Any]:
+    """A model, loaded as `how` says, and its tokenizer. Raises UsageError when it cannot be loaded."""
+    needed()
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    name = source(spec)
+    with quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(name)
+            model = AutoModelForCausalLM.from_pretrained(name, **how)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{spec}: cannot be loaded: {_first_line(error)}") from None
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
 
 
 def load(spec: str, adapter: Path | None = None) -> Loaded:
     """A model ready to answer, with an adapter merged into it. Raises UsageError when it cannot be loaded."""
     needed(*(["peft"] if adapter else []))
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    where, name = device(), source(spec)
-    dtype = torch.bfloat16 if where == "cuda" and short_floats() else torch.float32
-    with quiet():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(name)
-            model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{spec}: cannot be loaded: {_first_line(error)}") from None
-        if adapter:
+    where = device()
+    model, tokenizer = opened(spec, dtype=torch.bfloat16 if where == "cuda" and short_floats() else torch.float32)
+    if adapter:
+        with quiet():
             model = merged(model, adapter)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
     return Loaded(model.to(where).eval(), tokenizer, where)
 
 
@@ -157,10 +179,11 @@ def log_probs(loaded: Loaded, prompts: Sequence[str], words: Sequence[str]) -> l
 
     model, tokenizer, where = loaded
     each = [tokenizer(prompt)["input_ids"] for prompt in prompts]
-    # A new shape costs a CPU seconds of preparation, so there are few of them.
-    longest = -(-max(map(len, each)) // STRIDE) * STRIDE
     spelled = words_after(tokenizer, words)
-    fits(longest + max(map(len, spelled)), model)
+    room, longest = max(map(len, spelled)), max(map(len, each))
+    fits(longest + room, model)
+    # A new shape costs a CPU seconds of preparation, so there are few of them.
+    longest = min(-(-longest // STRIDE) * STRIDE, context(model) - room)
     pad = tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (longest - len(one)) + one for one in each], device=where)
     mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in each], device=where)

@@ -8,11 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from proact.errors import UsageError
 from proact.llm.base import Completion, Request
-from proact.llm.causal import Loaded, arithmetic, context, fits, load, needed, quiet
+from proact.llm.causal import Loaded, arithmetic, content, context, fits, load, needed, quiet
 
 TEMPERATURE = 0.3
+ADAPTED = ("adapter_config.json", "base_model_name_or_path")
 
 
 class HfModel:
@@ -22,7 +25,9 @@ class HfModel:
         if not name:
             raise UsageError("hf: needs a name or a folder, as hf:outputs/policy")
         needed()
-        self.name, self.endpoint = f"hf:{name}", "hf"
+        # Replies are kept by endpoint: other weights in the same folder are another model.
+        mark = f":{content(Path(name))}" if Path(name).is_dir() else ""
+        self.name, self.endpoint = f"hf:{name}", f"hf{mark}"
         self._spec = name
         self._loaded: Loaded | None = None
         self._lock = threading.Lock()
@@ -40,19 +45,18 @@ class HfModel:
     def _reply(self, request: Request, stop: threading.Event) -> Completion:
         with self._lock:
             if self._loaded is None:
-                self._loaded = opened(self._spec)
+                self._loaded = chat_model(self._spec)
             return _generated(self._loaded, request, stop)
 
 
-def opened(spec: str) -> Loaded:
-    """A chat model: a name, a folder of weights, or what `train --target text` wrote."""
+def chat_model(spec: str) -> Loaded:
+    """A name, a folder of weights, or a folder with an adapter."""
     folder = Path(spec)
-    if (folder / "adapter_config.json").is_file():
-        import msgspec
-
-        base = msgspec.json.decode((folder / "adapter_config.json").read_bytes())["base_model_name_or_path"]
-        return load(base, folder)
-    return load(spec)
+    if not (folder / "adapter_config.json").is_file():
+        return load(spec)
+    # What proact has trained names its base as it was asked for, which is valid on every machine.
+    where, field = ("policy.json", "base") if (folder / "policy.json").is_file() else ADAPTED
+    return load(msgspec.json.decode((folder / where).read_bytes())[field], folder)
 
 
 def _generated(loaded: Loaded, request: Request, stop: threading.Event) -> Completion:

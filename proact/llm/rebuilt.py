@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from proact.cache import cache_dir
-from proact.errors import OutputError, UsageError
+from proact.errors import UsageError
 from proact.llm import weights
 
 
@@ -18,24 +17,18 @@ def rebuilt(file: Path) -> Path:
     Raises UsageError for a kind of model that transformers cannot read, OutputError when the folder cannot be written.
     """
     kept = cache_dir() / "models" / f"{file.stem}-{weights.fingerprint(file)}"
-    if kept.is_dir():
-        return kept
-    try:
+    with weights.disk(kept.parent):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=".rebuild-", dir=kept.parent))
-        try:
-            _rebuild(file, building)
-            os.rename(building, kept)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-    except OSError as error:
-        # Another process may have finished the same folder first.
-        if not kept.is_dir():
-            raise OutputError(f"{kept}: cannot write: {error.strerror or error}") from error
+        with weights.alone(kept.parent):
+            if not kept.is_dir():
+                for left_over in kept.parent.glob(".rebuild-*"):
+                    shutil.rmtree(left_over, ignore_errors=True)
+                with tempfile.TemporaryDirectory(prefix=".rebuild-", dir=kept.parent) as folder:
+                    _rebuild(file, Path(folder) / "model").replace(kept)
     return kept
 
 
-def _rebuild(file: Path, folder: Path) -> None:
+def _rebuild(file: Path, folder: Path) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -43,7 +36,7 @@ def _rebuild(file: Path, folder: Path) -> None:
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where)
         quantised = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-    except (ValueError, KeyError, NotImplementedError) as error:
+    except (OSError, ValueError, KeyError, NotImplementedError) as error:
         raise UsageError(f"{file}: transformers cannot read this model: {error}") from None
     # What was read from a GGUF file refuses to be saved; an equal model that was not does not.
     config = quantised.config
@@ -53,3 +46,4 @@ def _rebuild(file: Path, folder: Path) -> None:
     model.load_state_dict(quantised.state_dict())
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder

@@ -78,9 +78,9 @@ def fetch(progress: Callable[[str], None] | None = None) -> Path:
     """
     say = progress or (lambda _: None)
     kept = _kept()
-    with _disk(kept.parent):
+    with disk(kept.parent):
         kept.parent.mkdir(parents=True, exist_ok=True)
-    with _disk(kept.parent), _alone(kept.parent):
+    with disk(kept.parent), alone(kept.parent):
         if kept.is_file() and _sha256(kept) == SHA256:
             return kept
         for left_over in kept.parent.glob(".fetch-*"):
@@ -148,14 +148,16 @@ def _sha256(file: Path) -> str:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
+    """While open, no other process is in the same block for this folder."""
     with (folder / ".lock").open("wb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
 
 
 @contextmanager
-def _disk(folder: Path) -> Iterator[None]:
+def disk(folder: Path) -> Iterator[None]:
+    """Turns what the disk refuses into OutputError."""
     try:
         yield
     except OSError as error:

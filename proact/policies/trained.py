@@ -13,7 +13,7 @@ from proact.policies.base import Decision
 from proact.records import State, Usage
 from proact.render import action_prompt
 from proact.training import gguf
-from proact.training.manifest import WORDS, read
+from proact.training.manifest import FILE, WORDS, read
 
 ROWS = 8
 """States that are scored at once."""
@@ -44,6 +44,7 @@ class Trained:
         if self.manifest.target != "action":
             raise UsageError(f"{where}: was trained on texts (--target text); as a chat model it is hf:{where}")
         self.weights = self.manifest.weights
+        self._families = frozenset(self.manifest.families["train"])
         self._scorer: Scorer | None = None
         self._known: dict[str, tuple[Batch, int]] = {}
         self._open: Batch | None = None
@@ -67,7 +68,7 @@ class Trained:
 
     def trained_on(self, state: State) -> bool:
         """Whether the policy has learned from this state or its family."""
-        return (state.family or state.id) in self.manifest.families["train"]
+        return (state.family or state.id) in self._families
 
     async def _scored(self, batch: Batch) -> list[Chance]:
         """The probabilities of a batch; while another one is at work, more states join it."""
@@ -91,6 +92,8 @@ class Trained:
             spelled = [self.manifest.spelling[action] for action in ("Clarify", "Execute")]
             return lambda prompts: [engine.log_probs(prompt, spelled) for prompt in prompts]
         manifest = self.manifest
+        if causal.content(self._path) != manifest.weights:
+            raise UsageError(f"{self._path}: holds other weights than its {FILE} describes; train again")
         loaded = causal.load(
             manifest.base if manifest.adapter else str(self._path), self._path if manifest.adapter else None
         )

@@ -12,7 +12,7 @@ import msgspec
 from proact import console, jsonl
 from proact.errors import UsageError
 from proact.executor import Task
-from proact.records import PreferencePair, Reward, Trajectory
+from proact.records import PreferencePair, Reward
 from proact.rewards.pairs import Row, comparable
 from proact.rewards.trajectories import Sorted
 from proact.training import formats, gguf, manifest
@@ -75,14 +75,10 @@ def _made(settings: Settings) -> Iterator[dict[str, Any]]:
 
 
 def _groups(path: Path, rewards: dict[str, Reward]) -> Iterator[list[formats.Branch]]:
-    for _, group in groupby(_sorted(path), key=lambda trajectory: trajectory.group):
+    for _, group in groupby(Sorted(path), key=lambda trajectory: trajectory.group):
         rows = [Row(trajectory, rewards.get(trajectory.id)) for trajectory in group]
         if branches := formats.best_of(rewards, (row.trajectory for row in comparable(rows))):
             yield branches
-
-
-def _sorted(path: Path) -> Iterator[Trajectory]:
-    yield from Sorted(path, None)
 
 
 def show(report: dict[str, Any]) -> None:

@@ -7,18 +7,17 @@ import shutil
 import subprocess
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
-from proact import console, jsonl, sidecar
+from proact import __version__, console, jsonl, sidecar
 from proact.errors import OutputError, SpecConflict, UsageError
 from proact.executor import Task
 from proact.keys import digest
-from proact.llm import causal, weights
+from proact.llm import causal
 from proact.records import PreferencePair
 from proact.rewards.pairs import kept
 from proact.training import dpo, examples, manifest
@@ -107,9 +106,12 @@ class TrainRun:
         return found
 
     def _refuse_constant(self) -> None:
-        reason = self.meta.get("constant_policy")
-        if reason and not self.settings.even_if_constant:
-            raise UsageError(f"{self.data}: {reason}; there is nothing to learn (--even-if-constant trains anyway)")
+        action = self.meta.get("constant_policy")
+        if action and not self.settings.even_if_constant:
+            raise UsageError(
+                f"{self.data}: the best policy is constant, always {action}; there is nothing to learn "
+                "(--even-if-constant trains anyway)"
+            )
 
     def _weighted(self, pairs: list[PreferencePair]) -> list[PreferencePair]:
         """Pairs that weigh differently, thinned to pairs that weigh the same, which is what the loss takes."""
@@ -120,19 +122,27 @@ class TrainRun:
 
     def _finished(self, key: str) -> manifest.Manifest | None:
         """The policy that the same command has made before. Raises SpecConflict when the folder is another's."""
-        run = self.folder / RUN
-        if not run.is_file():
-            if self.folder.is_dir() and any(self.folder.iterdir()) and not self.settings.overwrite:
-                raise SpecConflict(f"{self.folder}: holds other files; choose another --output, or --overwrite")
-            return None
-        if msgspec.json.decode(run.read_bytes())["key"] == key and not self.settings.overwrite:
+        run, ours = self.folder / RUN, {RUN, COURSE, CURVES, dpo.CHECKPOINTS}
+        if self.settings.overwrite:
+            self._clear()
+        elif run.is_file() and msgspec.json.decode(run.read_bytes())["key"] == key:
             return manifest.read(self.folder) if (self.folder / manifest.FILE).is_file() else None
-        if not self.settings.overwrite:
+        elif dpo.checkpoint(self.folder) or (self.folder / manifest.FILE).is_file():
             raise SpecConflict(
                 f"{self.folder}: holds a training with other pairs or settings; choose another --output, or --overwrite"
             )
-        shutil.rmtree(self.folder)
+        elif self.folder.is_dir() and {path.name for path in self.folder.iterdir()} - ours:
+            raise SpecConflict(f"{self.folder}: holds other files; choose another --output")
         return None
+
+    def _clear(self) -> None:
+        """Remove what another training would be mistaken by; anything that is not proact's stays."""
+        shutil.rmtree(self.folder / dpo.CHECKPOINTS, ignore_errors=True)
+        for path in (
+            *(self.folder / name for name in (RUN, COURSE, manifest.FILE)),
+            *self.folder.glob("*.safetensors"),
+        ):
+            path.unlink(missing_ok=True)
 
     def _rows(self, tokenizer: Any, chosen: Plan) -> tuple[tuple[list[Any], list[Any]], int]:
         both = [
@@ -146,17 +156,16 @@ class TrainRun:
     def _manifest(
         self, chosen: Plan, base: str, tokenizer: Any, rows: tuple[list[Any], list[Any]], left_out: int, course: Course
     ) -> manifest.Manifest:
-        file = next(self.folder.glob("*.safetensors"))
         figures = ("loss", "margin", "accuracy", "eval_loss", "eval_margin", "eval_accuracy")
         words = manifest.WORDS if chosen.target == "action" else {}
         return manifest.Manifest(
-            version=version("proact"),
+            version=__version__,
             base=chosen.model,
             base_fingerprint=base,
             target=chosen.target,
             renderer=manifest.renderer(),
             adapter=chosen.lora,
-            weights=weights.fingerprint(file),
+            weights=causal.content(self.folder),
             settings=as_json(chosen),
             data={
                 "file": str(self.data),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from proact import console, jsonl
+from proact import console
 from proact.worlds import WORLDS
 
 ALPHAS = [step / 20 for step in range(21)]
@@ -20,13 +20,12 @@ def plot(name: str, path: Path) -> None:
     """Draw over alpha how often the best policy asks, and the one that signs of single pairs train."""
     from proact import plots
 
-    plots.needed()
     tables = [WORLDS[name].table(alpha, None) for alpha in ALPHAS]
     curves = {
         "optimal policy": [table["ask_rate"] for table in tables],
         "trained on signs of single pairs": [table["single_pair_ask_rate"] for table in tables],
     }
-    plots.alpha_sweep(jsonl.writable(path), ALPHAS, curves)
+    plots.save(plots.alpha_sweep(ALPHAS, curves), path)
 
 
 def show(report: dict[str, Any]) -> None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from proact.errors import Diverged, UsageError
+from proact.errors import Diverged
 from proact.llm import causal
 from proact.training import shared
 from proact.training.plan import Plan
@@ -30,31 +29,16 @@ MEASURED = 5
 """Checkpoints between two looks at the pairs held out; a step is measured before it is saved, so none is lost."""
 
 
-def base_model(plan_model: str, *, qlora: bool) -> tuple[Any, Any]:
+def base_model(name: str, *, qlora: bool) -> tuple[Any, Any]:
     """The model to train and its tokenizer. Raises UsageError when it cannot be loaded."""
-    causal.needed("trl", "peft", "accelerate", "datasets")
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    name = causal.source(plan_model)
-    more: dict[str, Any] = {"dtype": torch.float32}
-    if qlora:
-        from transformers import BitsAndBytesConfig
+    if not qlora:
+        return causal.opened(name, dtype=torch.float32)
+    from transformers import BitsAndBytesConfig
 
-        more = {
-            "quantization_config": BitsAndBytesConfig(
-                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
-            )
-        }
-    with causal.quiet():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(name)
-            model = AutoModelForCausalLM.from_pretrained(name, **more)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{plan_model}: cannot be loaded: {str(error).splitlines()[0]}") from None
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return model, tokenizer
+    four_bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+    return causal.opened(name, quantization_config=four_bits)
 
 
 def fitting(tokenizer: Any, rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
@@ -120,7 +104,6 @@ def _trainer(
     from trl import DPOConfig, DPOTrainer
 
     disable_progress_bars()
-    os.environ["TQDM_DISABLE"] = "1"
     learn, measure = rows
     steps = max(1, round(plan.epochs * len(learn) / plan.batch_size))
     # What is logged is a mean since the last line: a checkpoint between two lines would lose a part of it.

@@ -177,6 +177,8 @@ def _price(settings: Settings, played: Path, rewards: Path, pairs: Path) -> int:
         spec=_spec(settings),
         seed=settings.seed,
         isolation=settings.isolation,
+        # Training draws them by weight itself, which leaves more of them.
+        thin=False,
     )
     return int(_stage("reward", told, str(played))["missing"])
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tiny import pair, pairs, tiny_model
 from proact.llm import causal
 from proact.records import PreferencePair, State
 from proact.render import action_prompt
-from proact.training import examples, manifest, shared
+from proact.training import batches, examples, manifest, shared
 
 torch = pytest.importorskip("torch")
 
@@ -68,7 +69,8 @@ def test_the_defaults_and_the_first_example_are_printed(cli: Cli, base: Path) ->
     write_lines("pairs.jsonl", rows)
     ran = succeeded(cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--epochs", 1))
     assert "on cpu" in ran.err
-    assert "LoRA of rank 8, learning rate 0.001, batch 8, 1 epochs, beta 0.1, loss sigmoid, target action" in ran.err
+    assert "LoRA of rank 8 (upper layers: 1), learning rate 0.001, batch 8, 1 epochs, beta 0.1" in ran.err
+    assert "loss sigmoid, target action" in ran.err
     shown = [row for row in rows if f"{row['state']['query']}\n</user>\nAction:| {row['chosen_action']}" in ran.err]
     assert len(shown) == 1
     assert "About the user: Works in a hurry." in ran.err
@@ -209,7 +211,8 @@ def test_training_reads_the_bytes_that_the_policy_is_asked_with() -> None:
     assert (row["chosen"], row["rejected"]) == (" Clarify", " Execute")
 
 
-def test_reading_a_prompt_once_gives_the_same_hidden_states_and_gradients(base: Path) -> None:
+@pytest.mark.parametrize("fixed", [0, 1])
+def test_reading_a_prompt_once_gives_the_same_hidden_states_and_gradients(base: Path, fixed: int) -> None:
     model, tokenizer, _ = causal.load(str(base))
     assert shared.applies(model, "cpu")
     texts = [f"{'word ' * n}Action:{end}" for end in (" Clarify", " Execute now") for n in (3, 9, 1)]
@@ -223,14 +226,80 @@ def test_reading_a_prompt_once_gives_the_same_hidden_states_and_gradients(base: 
         hidden = model.base_model(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
         hidden = hidden * mask[..., None]
         (hidden**3).sum().backward()
-        return hidden.detach(), model.base_model.layers[0].self_attn.q_proj.weight.grad.clone()
+        return hidden.detach(), model.base_model.layers[-1].self_attn.q_proj.weight.grad.clone()
 
     apart = run()
-    with shared.prompts(model.base_model):
-        together = run()
-    assert torch.allclose(apart[0], together[0], atol=1e-5)
-    assert torch.allclose(apart[1], together[1], atol=1e-3, rtol=1e-4)
+    with shared.prompts(model.base_model, fixed, torch.float32):
+        runs = [run(), run()]
+    for together in runs:
+        assert torch.allclose(apart[0], together[0], atol=1e-5)
+        assert torch.allclose(apart[1], together[1], atol=1e-3, rtol=1e-4)
+    assert torch.equal(runs[0][0], runs[1][0])
     assert torch.equal(run()[0], apart[0])
+
+
+def test_layers_below_the_adapter_read_each_row_once(base: Path) -> None:
+    model = causal.load(str(base)).model
+    ids = torch.tensor([[5, 6, 7], [5, 6, 8]])
+    read: list[int] = []
+    model.base_model.layers[0].register_forward_hook(lambda *_: read.append(1))
+    with torch.no_grad(), shared.prompts(model.base_model, 1, torch.float32):
+        for _ in range(3):
+            model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
+    assert len(read) == 1
+
+
+def test_a_batch_holds_both_actions_in_proportion_and_prompts_of_like_length() -> None:
+    kinds = ["Clarify"] * 50 + ["Execute"] * 151
+    lengths = [row * 7 % 100 for row in range(201)]
+
+    def epoch(number: int) -> list[int]:
+        return batches.ordered(kinds, lengths, 8, seed=0, epoch=number)
+
+    first, second = epoch(0), epoch(1)
+    assert sorted(first) == sorted(second) == list(range(201))
+    assert first != second
+    assert first == epoch(0)
+    cut = [first[start : start + 8] for start in range(0, 201, 8)]
+    assert all(abs([kinds[row] for row in batch].count("Clarify") - len(batch) / 4) <= 1 for batch in cut)
+    spans = [max(lengths[row] for row in batch) - min(lengths[row] for row in batch) for batch in cut[:-1]]
+    assert sum(spans) / len(spans) < 40
+
+
+def test_a_word_is_trained_without_what_ends_a_text() -> None:
+    one = {"prompt_ids": [5, 6], "chosen_ids": [7, 8, 2], "rejected_ids": [9, 2]}
+    words, texts = (batches.collator(0, end)([one])["completion_mask"].sum(-1).tolist() for end in (2, None))
+    assert (words, texts) == ([2, 1], [3, 2])
+
+
+def test_a_pair_comes_as_often_as_it_weighs() -> None:
+    weighed = [
+        PreferencePair(**pair(number, True, weight=weight)) for number, weight in enumerate([0.1, 0.2, 0.3, 0.4])
+    ]
+    counts: Counter[str] = Counter()
+    for seed in range(2000):
+        found = examples.drawn(weighed, seed)
+        assert {one.weight for one in found} <= {1.0}
+        counts.update(one.id for one in found)
+    assert [counts[one.id] / 2000 for one in weighed] == pytest.approx([0.25, 0.5, 0.75, 1.0], abs=0.04)
+
+
+def test_weighted_pairs_are_drawn_before_they_are_learned_from(cli: Cli, base: Path) -> None:
+    write_lines(
+        "pairs.jsonl", [pair(number, number % 2 == 0, weight=1.0 if number < 8 else 0.1) for number in range(80)]
+    )
+    told = trained(cli, base, "--epochs", 1)
+    assert 8 <= told["pairs"] < 80
+
+
+def test_the_adapter_is_in_as_many_layers_as_asked_for(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(16))
+    trained(cli, base, "--epochs", 1, "--lora-layers", 1)
+    layers = json.loads((base / "config.json").read_bytes())
+    adapter = json.loads(Path("policy/adapter_config.json").read_bytes())
+    assert adapter["layers_to_transform"] == [layers["num_hidden_layers"] - 1]
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--lora-layers", 99)
+    assert (ran.code, f"--lora-layers 99: {base} has {layers['num_hidden_layers']}" in ran.err) == (2, True)
 
 
 def test_a_training_that_has_lost_its_way_leaves_no_policy(cli: Cli, base: Path) -> None:

@@ -19,6 +19,9 @@ Rate = Annotated[float | None, Option(min=0, help="Learning rate. [default: by s
 Beta = Annotated[float, Option(min=0, help="How closely the policy stays to its base.")]
 Lora = Annotated[bool, Option("--lora/--full", help="Train an adapter, or all weights.")]
 Rank = Annotated[int | None, Option(min=1, help="Rank of the adapter. [default: 8; from 1e9 parameters on 16]")]
+Layers = Annotated[
+    int | None, Option(min=1, help="How many layers, from the top, the adapter is in. [default: a third; on a GPU all]")
+]
 Batch = Annotated[int | None, Option(min=1, help="Pairs a step. [default: 8; on a GPU 16]")]
 Target = Literal["action", "text"]
 
@@ -33,6 +36,7 @@ def train(
     beta: Beta = 0.1,
     lora: Lora = True,
     lora_r: Rank = None,
+    lora_layers: Layers = None,
     qlora: Annotated[bool, Option("--qlora", help="The adapter on a base of 4 bits; needs a GPU.")] = False,
     batch_size: Batch = None,
     loss: Annotated[str, Option(help="TRL's name of the loss, or several with commas.")] = "sigmoid",
@@ -62,6 +66,7 @@ def train(
         beta=beta,
         lora=lora,
         lora_r=lora_r,
+        lora_layers=lora_layers,
         qlora=qlora,
         batch_size=batch_size,
         loss=loss,
@@ -138,6 +143,7 @@ def iterate(
     beta: Beta = 0.1,
     lora: Lora = True,
     lora_r: Rank = None,
+    lora_layers: Layers = None,
     batch_size: Batch = None,
     seed: Annotated[int, Option(help="Of everything that is drawn.")] = 0,
     isolation: Isolation = "auto",
@@ -170,7 +176,15 @@ def iterate(
         spec=spec,
         alpha=alpha,
         options=Options(
-            model=model, epochs=epochs, lr=lr, beta=beta, lora=lora, lora_r=lora_r, batch_size=batch_size, seed=seed
+            model=model,
+            epochs=epochs,
+            lr=lr,
+            beta=beta,
+            lora=lora,
+            lora_r=lora_r,
+            lora_layers=lora_layers,
+            batch_size=batch_size,
+            seed=seed,
         ),
         seed=seed,
         isolation=isolation,

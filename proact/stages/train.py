@@ -19,7 +19,6 @@ from proact.executor import Task
 from proact.keys import digest
 from proact.llm import causal
 from proact.records import PreferencePair
-from proact.rewards.pairs import kept
 from proact.training import dpo, examples, manifest
 from proact.training.plan import Options, Plan, as_json, asked_for, losses, packages, plan, trackers
 from proact.training.progress import Course
@@ -88,7 +87,7 @@ class TrainRun:
 
     def _trained(self, key: str, books: Path, course: Course) -> manifest.Manifest:
         model, tokenizer = dpo.base_model(self.options.model, qlora=self.options.qlora)
-        chosen = plan(self.options, model.num_parameters())
+        chosen = plan(self.options, model.num_parameters(), dpo.layers(model))
         base = causal.fingerprint(self.options.model, model)
         with jsonl.replace(books / RUN) as file:
             file.write(msgspec.json.encode({"key": key, "plan": as_json(chosen)}))
@@ -114,11 +113,10 @@ class TrainRun:
             )
 
     def _weighted(self, pairs: list[PreferencePair]) -> list[PreferencePair]:
-        """Pairs that weigh differently, thinned to pairs that weigh the same, which is what the loss takes."""
+        """Pairs that weigh the same, which is what the loss takes."""
         if self.meta.get("pairs") == "best-worst" or all(pair.weight == 1.0 for pair in pairs):
             return pairs
-        largest = max(pair.margin for pair in pairs)
-        return [pair for pair in pairs if kept(pair, largest, self.options.seed)]
+        return examples.drawn(pairs, self.options.seed)
 
     def _finished(self, key: str) -> manifest.Manifest | None:
         """The policy that the same command has made before. Raises SpecConflict when the folder is another's."""
@@ -146,7 +144,8 @@ class TrainRun:
 
     def _rows(self, tokenizer: Any, chosen: Plan) -> tuple[tuple[list[Any], list[Any]], int]:
         both = [
-            [examples.row(pair, chosen.target) for pair in part] for part in (self.split.train, self.split.held_out)
+            [{**examples.row(pair, chosen.target), dpo.ACTION: pair.chosen_action} for pair in part]
+            for part in (self.split.train, self.split.held_out)
         ]
         learn, measure = (dpo.fitting(tokenizer, rows, chosen.max_length) for rows in both)
         if not learn:
@@ -198,7 +197,10 @@ class TrainRun:
 
 
 def _said(chosen: Plan) -> str:
-    way = f"LoRA of rank {chosen.lora_r}{' on 4 bits' if chosen.qlora else ''}" if chosen.lora else "all weights"
+    way = "all weights"
+    if chosen.lora:
+        bits = " on 4 bits" if chosen.qlora else ""
+        way = f"LoRA of rank {chosen.lora_r}{bits} (upper layers: {chosen.lora_layers})"
     numbers = "bfloat16" if chosen.short_floats else "float32"
     parts = [
         f"{chosen.model} on {chosen.device} ({numbers})",

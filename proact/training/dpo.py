@@ -14,14 +14,14 @@ from typing import Any
 
 from proact.errors import Diverged
 from proact.llm import causal
-from proact.training import shared
+from proact.training import batches, shared
 from proact.training.plan import Plan
 from proact.training.progress import Course
 
 CHECKPOINTS = "checkpoints"
 KEPT = 2
-LENGTH = "length"
-MODULES = "all-linear"
+ACTION, LENGTH = "action", "length"
+"""Columns of a row: what its pair chose, whatever its text, and how many tokens it has."""
 WARMUP = 0.1
 LOGGED = 50
 SAVED = 10
@@ -70,9 +70,13 @@ def train(
 
     Raises Diverged when the loss is no number any more.
     """
+    import torch
     from transformers import PrinterCallback
 
-    join = shared.prompts(model.base_model) if shared.applies(model, plan.device) else nullcontext()
+    join: Any = nullcontext()
+    if shared.applies(model, plan.device):
+        fixed = layers(model) - plan.lora_layers if plan.lora else 0
+        join = shared.prompts(model.base_model, fixed, torch.bfloat16 if plan.short_floats else torch.float32)
     with causal.quiet(), _labelled_positions_only(), join:
         trainer = _trainer(plan, model, tokenizer, rows, folder, report_to)
         trainer.remove_callback(PrinterCallback)
@@ -100,16 +104,37 @@ def _trainer(
     report_to: list[str],
 ) -> Any:
     from datasets import Dataset, disable_progress_bars
-    from peft import LoraConfig
-    from trl import DPOConfig, DPOTrainer
+    from trl import DPOTrainer
 
     disable_progress_bars()
     learn, measure = rows
-    steps = max(1, round(plan.epochs * len(learn) / plan.batch_size))
+    kinds, lengths = ([row[name] for row in learn] for name in (ACTION, LENGTH))
+    order = batches.sampler(kinds, lengths, plan.batch_size, plan.seed)
+
+    class Trainer(DPOTrainer):  # type: ignore[misc]
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            return order
+
+    end = tokenizer.eos_token_id if plan.target == "action" else None
+    return Trainer(
+        model=model,
+        args=_arguments(plan, len(learn), bool(measure), folder, report_to),
+        data_collator=batches.collator(tokenizer.pad_token_id, end),
+        train_dataset=Dataset.from_list(learn),
+        eval_dataset=Dataset.from_list(measure) if measure else None,
+        processing_class=tokenizer,
+        peft_config=_adapter(plan, model) if plan.lora else None,
+    )
+
+
+def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: list[str]) -> Any:
+    from trl import DPOConfig
+
+    steps = max(1, round(plan.epochs * rows / plan.batch_size))
     # What is logged is a mean since the last line: a checkpoint between two lines would lose a part of it.
     logged = max(1, steps // LOGGED)
     often = logged * max(1, steps // SAVED // logged)
-    config = DPOConfig(
+    return DPOConfig(
         output_dir=str(folder / CHECKPOINTS),
         per_device_train_batch_size=plan.batch_size,
         per_device_eval_batch_size=plan.batch_size,
@@ -119,9 +144,6 @@ def _trainer(
         beta=plan.beta,
         loss_type=plan.loss,
         max_length=None,
-        # Rows of like length share a batch, so that little of it is padding.
-        train_sampling_strategy="group_by_length",
-        length_column_name=LENGTH,
         remove_unused_columns=False,
         precompute_ref_log_probs=True,
         gradient_checkpointing=plan.device != "cpu",
@@ -133,20 +155,31 @@ def _trainer(
         logging_nan_inf_filter=False,
         save_steps=often,
         save_total_limit=KEPT,
-        eval_strategy="steps" if measure else "no",
+        eval_strategy="steps" if measured else "no",
         eval_steps=MEASURED * often,
         report_to=report_to or "none",
         disable_tqdm=True,
         dataloader_pin_memory=plan.device != "cpu",
     )
-    adapter = LoraConfig(r=plan.lora_r, lora_alpha=2 * plan.lora_r, target_modules=MODULES, task_type="CAUSAL_LM")
-    return DPOTrainer(
-        model=model,
-        args=config,
-        train_dataset=Dataset.from_list(learn),
-        eval_dataset=Dataset.from_list(measure) if measure else None,
-        processing_class=tokenizer,
-        peft_config=adapter if plan.lora else None,
+
+
+def layers(model: Any) -> int:
+    """How many layers a model has, one above the other."""
+    return int(model.config.get_text_config().num_hidden_layers)
+
+
+def _adapter(plan: Plan, model: Any) -> Any:
+    """LoRA on every linear part of the upper layers (Hu et al. 2021, arXiv 2106.09685)."""
+    from peft import LoraConfig
+    from torch.nn import Linear
+
+    parts = {name.rpartition(".")[2] for name, part in model.base_model.named_modules() if isinstance(part, Linear)}
+    return LoraConfig(
+        r=plan.lora_r,
+        lora_alpha=2 * plan.lora_r,
+        target_modules=sorted(parts),
+        layers_to_transform=list(range(layers(model) - plan.lora_layers, layers(model))),
+        task_type="CAUSAL_LM",
     )
 
 

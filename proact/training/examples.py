@@ -6,12 +6,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from proact import jsonl
 from proact.errors import UsageError
-from proact.keys import digest64
+from proact.keys import digest64, keyed_random
 from proact.records import PreferencePair, State
 from proact.render import action_prompt
 from proact.training.manifest import WORDS, Target
+
+ONCE = 0.9
+"""The share of the pairs that come at most once when pairs are drawn by weight."""
 
 
 class Split(NamedTuple):
@@ -60,6 +65,22 @@ def row(pair: PreferencePair, target: Target) -> dict[str, Any]:
         "chosen": WORDS[pair.chosen_action],
         "rejected": WORDS[pair.rejected_action],
     }
+
+
+def drawn(pairs: Sequence[PreferencePair], seed: int) -> list[PreferencePair]:
+    """Each pair as often as it weighs, in the mean over seeds, so that afterwards all weigh the same.
+
+    What one weighs that comes once is the weight that a tenth of the pairs exceed. Thinning by the largest weight keeps
+    the same proportions, but an outlier then costs most of the pairs.
+    """
+    weights = sorted(pair.weight for pair in pairs)
+    unit = weights[int(ONCE * len(weights))]
+    found: list[PreferencePair] = []
+    for pair in pairs:
+        purpose = f"draw {pair.method} {pair.seed}"
+        chance = keyed_random(seed, pair.state_id, pair.persona, pair.turn, 0, purpose).random()
+        found += [msgspec.structs.replace(pair, weight=1.0)] * int(pair.weight / unit + chance)
+    return found
 
 
 def leaks(train: Iterable[PreferencePair], files: Iterable[Path]) -> None:

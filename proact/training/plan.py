@@ -39,6 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     beta: float = 0.1
     lora: bool = True
     lora_r: int | None = None
+    lora_layers: int | None = None
     qlora: bool = False
     batch_size: int | None = None
     loss: str = "sigmoid"
@@ -61,6 +62,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     beta: float
     lora: bool
     lora_r: int
+    lora_layers: int
     qlora: bool
     batch_size: int
     loss: list[str]
@@ -68,7 +70,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int
 
 
-def plan(options: Options, parameters: int) -> Plan:
+def plan(options: Options, parameters: int, layers: int) -> Plan:
     """The defaults by device, size and method. Raises UsageError for what was asked for and is not here."""
     from proact.llm import causal
 
@@ -76,6 +78,8 @@ def plan(options: Options, parameters: int) -> Plan:
     asked_for(options, where)
     small = parameters < SMALL
     lora = options.lora or options.qlora
+    if (options.lora_layers or 0) > layers:
+        raise UsageError(f"--lora-layers {options.lora_layers}: {options.model} has {layers}")
     lr = options.lr or ((1e-3 if small else 5e-5) if lora else (3e-5 if small else 1e-6))
     return Plan(
         model=options.model,
@@ -87,6 +91,8 @@ def plan(options: Options, parameters: int) -> Plan:
         beta=options.beta,
         lora=lora,
         lora_r=(options.lora_r or (8 if small else 16)) if lora else 0,
+        # On a CPU what lies below need not be computed again, and this leaves time for three times as many pairs.
+        lora_layers=(options.lora_layers or (-(-layers // 3) if where == "cpu" else layers)) if lora else 0,
         qlora=options.qlora,
         batch_size=options.batch_size or (8 if where == "cpu" else 16),
         loss=losses(options.loss),

@@ -8,9 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
+
+from proact.training import frozen
 
 STRIDE = 32
+
+
+class Joined(NamedTuple):
+    """Rows of one prompt and both completions, and where each token of the rows that came is in them."""
+
+    ids: Any
+    mask: Any
+    places: Any
+    lengths: list[int]
+    rows: Any
+    columns: Any
 
 
 def applies(model: Any, device: str) -> bool:
@@ -21,16 +34,26 @@ def applies(model: Any, device: str) -> bool:
 
 
 @contextmanager
-def prompts(backbone: Any) -> Iterator[None]:
-    """While open, the backbone takes rows [chosen; rejected] and reads each pair as one."""
+def prompts(backbone: Any, fixed: int, dtype: Any) -> Iterator[None]:
+    """While open, the backbone takes rows [chosen; rejected] and reads each pair as one.
+
+    What its `fixed` lower layers make of a row is kept in `dtype`.
+    """
     original = backbone.forward
+    lower = frozen.Lower(backbone, fixed, dtype) if fixed and frozen.divisible(backbone) else None
+    upper = frozen.part(backbone, slice(fixed, None)) if lower else None
 
     def forward(input_ids: Any, attention_mask: Any, **more: Any) -> Any:
         if len(input_ids) % 2:
             return original(input_ids=input_ids, attention_mask=attention_mask, **more)
-        joined, mask, places, rows, columns = _joined(input_ids, attention_mask)
-        out = original(input_ids=joined, attention_mask=mask, position_ids=places, **more)
-        out.last_hidden_state = out.last_hidden_state[rows, columns]
+        both = _joined(input_ids, attention_mask)
+        given = {name: value for name, value in more.items() if value is not None}
+        where = {"attention_mask": both.mask, "position_ids": both.places, **given}
+        if lower is None or upper is None:
+            out = original(input_ids=both.ids, **where)
+        else:
+            out = upper(inputs_embeds=lower.states(both.ids, both.mask, both.places, both.lengths), **where)
+        out.last_hidden_state = out.last_hidden_state[both.rows, both.columns]
         return out
 
     backbone.forward = forward
@@ -40,24 +63,22 @@ def prompts(backbone: Any) -> Iterator[None]:
         del backbone.forward
 
 
-def _joined(ids: Any, attention: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """The joined rows with their mask and positions, and where each token of the rows that came is in them."""
+def _joined(ids: Any, attention: Any) -> Joined:
     import torch
 
     pairs, width = len(ids) // 2, ids.shape[1]
     lengths = attention.sum(-1).tolist()
     texts = [row[:length] for row, length in zip(ids.tolist(), lengths, strict=True)]
     common = [_prefix(texts[k], texts[k + pairs]) for k in range(pairs)]
-    longest = max(lengths[k] + lengths[k + pairs] - common[k] for k in range(pairs))
-    longest = -(-longest // STRIDE) * STRIDE
+    ends = [lengths[k] + lengths[k + pairs] - common[k] for k in range(pairs)]
+    longest = -(-max(ends) // STRIDE) * STRIDE
     joined = torch.zeros((pairs, longest), dtype=ids.dtype)
     places = torch.zeros((pairs, longest), dtype=torch.long)
     part = torch.full((pairs, longest), 3)
     rows = torch.arange(pairs).repeat(2)[:, None].expand(-1, width)
     columns = torch.zeros((2 * pairs, width), dtype=torch.long)
-    for k, shared in enumerate(common):
+    for k, (shared, end) in enumerate(zip(common, ends, strict=True)):
         first, second = texts[k], texts[k + pairs]
-        end = len(first) + len(second) - shared
         joined[k, :end] = torch.tensor(first + second[shared:])
         places[k, :end] = torch.tensor([*range(len(first)), *range(shared, len(second))])
         part[k, :shared], part[k, shared : len(first)], part[k, len(first) : end] = 0, 1, 2
@@ -65,7 +86,7 @@ def _joined(ids: Any, attention: Any) -> tuple[Any, Any, Any, Any, Any]:
         columns[k + pairs, : len(second)] = torch.tensor([*range(shared), *range(len(first), end)])
     before = torch.ones(longest, longest, dtype=torch.bool).tril()
     together = (part[:, None, :] == 0) | (part[:, None, :] == part[:, :, None])
-    return joined, (before & together)[:, None], places, rows, columns
+    return Joined(joined, (before & together)[:, None], places, ends, rows, columns)
 
 
 def _prefix(one: list[int], other: list[int]) -> int:

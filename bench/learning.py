@@ -3,7 +3,7 @@
 Every number is exact: a policy is asked at each decision that a start can lead to, and its value follows from the
 chances of the world. Normalised regret is 0 for the optimum and 1 for the best constant policy.
 
-    python bench/learning.py --alpha 0.3 0.6 --seed 0 1 2 --rounds 3 --out outputs/learning -- --epochs 1 --lr 0.003
+    python bench/learning.py --alpha 0.3 0.6 --seed 0 1 2 --rounds 3 --control --out outputs/learning
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
+import random
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import correlation, fmean
 from typing import NamedTuple
@@ -22,8 +25,11 @@ from typing import NamedTuple
 import msgspec
 
 from proact.keys import digest64
+from proact.llm import causal
 from proact.policies import Decision, Policy, Trained
-from proact.records import Message, State
+from proact.records import Message, State, Usage
+from proact.render import action_prompt
+from proact.training.manifest import WORDS
 from proact.worlds import WORLDS, exact, keyring
 
 CLEAR = 0.03
@@ -62,6 +68,20 @@ async def chances(policy: Policy, trees: Sequence[Sequence[Decision]]) -> list[l
     return [[next(values) for _ in tree] for tree in trees]
 
 
+class Untrained:
+    """The base model, asked as a trained policy is."""
+
+    name = "untrained"
+
+    def __init__(self, base: str) -> None:
+        self._loaded = causal.load(base)
+
+    async def p_clarify(self, decision: Decision) -> tuple[float, Usage]:
+        text = action_prompt(State(**decision.state.visible()), decision.persona.profile, decision.messages)
+        ((clarify, execute),) = causal.log_probs(self._loaded, [text], (WORDS["Clarify"], WORDS["Execute"]))
+        return 1 / (1 + math.exp(execute - clarify)), Usage()
+
+
 def measured(policy: Policy, alpha: float, seed: int) -> Found:
     """A policy on every start held out, each in several wordings."""
     states = [one for one in keyring.states(WORDINGS * len(exact.STARTS)) if one.split == "test"]
@@ -89,28 +109,64 @@ def measured(policy: Policy, alpha: float, seed: int) -> Found:
     )
 
 
+def shuffled(pairs: Path, seed: int) -> Path:
+    """The same pairs with a coin deciding what was chosen: nothing can be learned from them."""
+    out = pairs.with_name("shuffled.jsonl")
+    chance = random.Random(seed)
+    with out.open("w", encoding="utf-8") as file:
+        for line in pairs.read_text("utf-8").splitlines():
+            row = json.loads(line)
+            if chance.random() < 0.5:
+                row["chosen_action"], row["rejected_action"] = row["rejected_action"], row["chosen_action"]
+            file.write(json.dumps(row) + "\n")
+    return out
+
+
+def proact(*command: object) -> float:
+    """Seconds that a command takes. Raises CalledProcessError when it fails."""
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-m", "proact", *map(str, command)], check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - started
+
+
+def learned(told: argparse.Namespace, alpha: float, seed: int) -> Iterator[tuple[str, Policy, float]]:
+    """Each policy learned at a price under a seed, with its name and the seconds until it was there."""
+    out = told.out / f"alpha-{alpha:g}-seed-{seed}"
+    how = ("--epochs", told.epochs, "--lr", told.lr, "--seed", seed)
+    play = ("--n-states", told.n_states, "--replicates", told.replicates)
+    for number in range(1, told.rounds + 1):
+        world = ("--world", "keyring", "--alpha", alpha, "--rounds", number, "--out", out)
+        seconds = proact("iterate", *world, *play, *how, "--json")
+        yield f"round {number}", Trained(str(out / f"round-{number}" / "policy")), seconds
+    if told.control:
+        pairs, policy = shuffled(out / "round-1" / "pairs.jsonl", seed), out / "shuffled"
+        seconds = proact("train", "--data", pairs, "--output", policy, *how, "--json")
+        yield "shuffled", Trained(str(policy)), seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--alpha", type=float, nargs="+", default=[0.3, 0.6])
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--n-states", type=int, default=780)
+    parser.add_argument("--replicates", type=int, default=64)
+    parser.add_argument("--epochs", type=float, default=3)
+    parser.add_argument("--lr", type=float, default=0.0015)
+    parser.add_argument("--control", action="store_true", help="train on shuffled pairs too")
     parser.add_argument("--out", type=Path, default=Path("outputs/learning"))
-    parser.add_argument("more", nargs="*", help="after --: options of proact iterate")
     told = parser.parse_args()
-    sys.stdout.write("alpha seed round   regret     asks accuracy correlat.  seconds\n")
+    told.out.mkdir(parents=True, exist_ok=True)
+    untrained: Policy = Untrained("local:smollm2")
+    sys.stdout.write("alpha seed policy      regret     asks accuracy correlat.  seconds\n")
     for alpha in told.alpha:
         for seed in told.seed:
-            out = told.out / f"alpha-{alpha:g}-seed-{seed}"
-            started = time.monotonic()
-            command = ["iterate", "--world", "keyring", "--alpha", str(alpha), "--seed", str(seed)]
-            options = [*command, "--rounds", str(told.rounds), "--out", str(out), *told.more, "--json"]
-            subprocess.run([sys.executable, "-m", "proact", *options], check=True, stdout=subprocess.DEVNULL)
-            seconds = time.monotonic() - started
-            for number in range(1, told.rounds + 1):
-                found = measured(Trained(str(out / f"round-{number}" / "policy")), alpha, seed)
+            for name, policy, seconds in chain([("untrained", untrained, 0.0)], learned(told, alpha, seed)):
+                found = measured(policy, alpha, seed)
                 figures = " ".join(f"{value:8.3f}" for value in found)
-                sys.stdout.write(f"{alpha:5g} {seed:4d} {number:5d} {figures} {seconds:8.0f}\n")
-                row = {"alpha": alpha, "seed": seed, "round": number, **found._asdict()}
+                sys.stdout.write(f"{alpha:5g} {seed:4d} {name:9s} {figures} {seconds:8.0f}\n")
+                sys.stdout.flush()
+                row = {"alpha": alpha, "seed": seed, "policy": name, "seconds": round(seconds), **found._asdict()}
                 with (told.out / "regret.jsonl").open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
 

@@ -185,6 +185,8 @@ def iterate(
             lora_layers=lora_layers,
             batch_size=batch_size,
             seed=seed,
+            # The other split is what is held out here.
+            eval_fraction=0.0,
         ),
         seed=seed,
         isolation=isolation,

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 KEYS = {
-    "train": ("copper", "brass", "iron", "silver", "steel", "pewter"),
+    "train": (
+        "copper",
+        "brass",
+        "iron",
+        "silver",
+        "steel",
+        "pewter",
+        "tin",
+        "chrome",
+        "cobalt",
+        "platinum",
+        "ivory",
+        "amber",
+    ),
     "test": ("golden", "bronze", "nickel", "zinc", "wooden", "titanium"),
 }
 Cues = dict[str, dict[float, tuple[str, ...]]]

@@ -284,6 +284,14 @@ def test_a_pair_comes_as_often_as_it_weighs() -> None:
     assert [counts[one.id] / 2000 for one in weighed] == pytest.approx([0.25, 0.5, 0.75, 1.0], abs=0.04)
 
 
+def test_pairs_that_weigh_nothing_are_not_drawn(cli: Cli, base: Path) -> None:
+    light = [PreferencePair(**pair(number, True, weight=float(number == 3))) for number in range(20)]
+    assert [one.id for one in examples.drawn(light, 0)] == ["g3/pair"]
+    write_lines("pairs.jsonl", [pair(number, True, weight=0.0) for number in range(8)])
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base)
+    assert (ran.code, "every pair has the weight 0" in ran.err) == (2, True)
+
+
 def test_weighted_pairs_are_drawn_before_they_are_learned_from(cli: Cli, base: Path) -> None:
     write_lines(
         "pairs.jsonl", [pair(number, number % 2 == 0, weight=1.0 if number < 8 else 0.1) for number in range(80)]

@@ -71,9 +71,11 @@ def drawn(pairs: Sequence[PreferencePair], seed: int) -> list[PreferencePair]:
     """Each pair as often as it weighs, in the mean over seeds, so that afterwards all weigh the same.
 
     What one weighs that comes once is the weight that a tenth of the pairs exceed. Thinning by the largest weight keeps
-    the same proportions, but an outlier then costs most of the pairs.
+    the same proportions, but an outlier then costs most of the pairs. Raises UsageError when no pair weighs anything.
     """
-    weights = sorted(pair.weight for pair in pairs)
+    weights = sorted(pair.weight for pair in pairs if pair.weight > 0)
+    if not weights:
+        raise UsageError("every pair has the weight 0, so there is nothing to learn")
     unit = weights[int(ONCE * len(weights))]
     found: list[PreferencePair] = []
     for pair in pairs:

@@ -114,6 +114,14 @@ def test_held_out_starts_share_no_family_no_key_and_no_cue_with_the_others() -> 
     assert Counter(state.split for state in STATES[:114]) == {"train": 78, "test": 36}
 
 
+def test_every_cue_means_its_own_level_alone() -> None:
+    for kind in (cues.GUESS_CUES, cues.PATIENCE_CUES, cues.SKILL_CUES):
+        told = [(level, text) for levels in kind.values() for level, texts in levels.items() for text in texts]
+        assert len({text for _, text in told}) == len(told)
+        assert not [(one, other) for a, one in told for b, other in told if a != b and one in other]
+        assert not [text for _, text in told if re.search(r"\d|per ?cent|half|probab", text)]
+
+
 def test_no_text_names_a_value_and_the_assistant_reads_them_all_the_same() -> None:
     for state in STATES:
         words = re.sub(r"ring_\w+", "", state.query)

@@ -95,8 +95,10 @@ class TrainRun:
         console.note(f"train: {_said(chosen)}")
         console.note(f"train: {len(rows[0])} pairs to learn from, {len(rows[1])} held out; the first one reads\n")
         console.note(_shown(rows[0][0]))
-        dpo.train(chosen, model, tokenizer, rows, self.folder, course, self.trackers)
-        found = self._manifest(chosen, base, tokenizer, rows, left_out, course)
+        bias = dpo.train(chosen, model, tokenizer, rows, self.folder, course, self.trackers)
+        found = msgspec.structs.replace(
+            self._manifest(chosen, base, tokenizer, rows, left_out, course), label_bias=bias
+        )
         _draw(course, books / CURVES)
         with jsonl.replace(books / manifest.FILE) as file:
             file.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")

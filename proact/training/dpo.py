@@ -10,11 +10,13 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from proact.errors import Diverged
 from proact.llm import causal
 from proact.training import batches, shared
+from proact.training.manifest import WORDS
 from proact.training.plan import Plan
 from proact.training.progress import Course
 
@@ -22,6 +24,8 @@ CHECKPOINTS = "checkpoints"
 KEPT = 2
 ACTION, LENGTH = "action", "length"
 """Columns of a row: what its pair chose, whatever its text, and how many tokens it has."""
+REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
+"""Columns that TRL adds: the log-probabilities of both completions under the base."""
 WARMUP = 0.1
 LOGGED = 50
 SAVED = 10
@@ -65,10 +69,11 @@ def train(
     folder: Path,
     course: Course,
     report_to: list[str],
-) -> None:
+) -> float:
     """Train, and save adapter or weights into `folder`; goes on from the last whole checkpoint there.
 
-    Raises Diverged when the loss is no number any more.
+    Returns the label bias of the base, 0 where the target is no action. Raises Diverged when the loss is no number any
+    more.
     """
     import torch
     from transformers import PrinterCallback
@@ -93,6 +98,19 @@ def train(
             tokenizer.save_pretrained(folder)
             # Its author cannot know what this is; the manifest does.
             (folder / "README.md").unlink(missing_ok=True)
+        return _label_bias(trainer.train_dataset, tokenizer) if plan.target == "action" else 0.0
+
+
+def _label_bias(rows: Any, tokenizer: Any) -> float:
+    """By how much the base prefers Clarify whatever it reads: the mean difference of both words over the prompts, in
+    log-probability per token (Zhao et al. 2021, arXiv 2102.09690, calibrate by prompts without content)."""
+    tokens = dict(zip(WORDS, map(len, causal.words_after(tokenizer, list(WORDS.values()))), strict=True))
+    found = []
+    for row in rows.select_columns([ACTION, *REFERENCE]):
+        chosen, rejected = (row[name] for name in REFERENCE)
+        clarify, execute = (chosen, rejected) if row[ACTION] == "Clarify" else (rejected, chosen)
+        found.append(clarify / tokens["Clarify"] - execute / tokens["Execute"])
+    return fmean(found)
 
 
 def _trainer(

@@ -2,163 +2,19 @@
 
 from __future__ import annotations
 
-KEYS = {
-    "train": (
-        "copper",
-        "brass",
-        "iron",
-        "silver",
-        "steel",
-        "pewter",
-        "tin",
-        "chrome",
-        "cobalt",
-        "platinum",
-        "ivory",
-        "amber",
-    ),
-    "test": ("golden", "bronze", "nickel", "zinc", "wooden", "titanium"),
-}
-Cues = dict[str, dict[float, tuple[str, ...]]]
-GUESS_CUES: Cues = {
-    "train": {
-        0.9: (
-            "is cut like every other key of its kind",
-            "is of the common sort",
-            "is just what one would expect",
-            "has the usual cut",
-            "is as plain as they come",
-            "is a regular one, like in every house",
-            "is easy to guess",
-            "is no mystery",
-            "is as ordinary as a key can be",
-            "looks like any other",
-            "fits the norm in every way",
-            "is the kind that everybody has",
-            "can be told from its name alone",
-            "has no secrets",
-            "is nothing out of the ordinary",
-            "was bought in the shop around the corner",
-        ),
-        0.5: (
-            "is one of two that look alike",
-            "may be either the short or the long one",
-            "is a coin toss",
-            "comes in two versions and I forget which",
-            "is either the old cut or the new one",
-            "could be the left or the right one of the pair",
-            "might be this one or that one",
-            "has a twin that I mix it up with",
-            "could be one or the other",
-            "is one of the pair, I should check which",
-            "may have been swapped with its double",
-            "is open between two cuts",
-            "has two candidates and I cannot say which",
-            "is the old one or the new one, I have to see",
-            "was made in two sizes and mine is one of them",
-            "goes either way",
-        ),
-        0.1: (
-            "could be cut in any way at all",
-            "is unlike anything sold in a shop",
-            "was filed by hand long ago",
-            "is impossible to guess",
-            "has a secret pattern that only I know",
-            "was made to order and is most unusual",
-            "is strange in every respect",
-            "is a riddle to everybody",
-            "no one could know without being told",
-            "is like no other key",
-            "was invented by my grandfather",
-            "is the only one in the world",
-            "cannot be told from anything else that I say",
-            "is beyond all guessing",
-            "is unlike everything that you have seen",
-            "came without any pattern",
-        ),
-    },
-    "test": {
-        0.9: ("follows the standard pattern", "holds no surprise"),
-        0.5: ("is this or that, I would have to look", "leaves two possibilities"),
-        0.1: ("is one of a kind", "nobody would ever get right unaided"),
-    },
-}
-PATIENCE_CUES: Cues = {
-    "train": {
-        0.95: (
-            "Ask me whatever helps, I have the whole evening.",
-            "I am glad to go through it with you.",
-            "I have plenty of time for questions.",
-            "There is no hurry at all, ask away.",
-            "Feel free to ask as much as you like.",
-            "I love to explain these things.",
-            "My day is free, so ask.",
-            "Questions are most welcome, I like to talk about it.",
-            "Do ask, it is a pleasure to answer.",
-            "We can discuss it at length.",
-            "I am happy to chat about every detail.",
-            "Nothing else is on my list today.",
-            "Let us do this slowly and properly.",
-        ),
-        0.8: (
-            "A short question is fine by me.",
-            "I can look something up if it must be.",
-            "You may ask if you really need to.",
-            "I can spare a moment.",
-            "One or two questions are all right.",
-            "I am here on and off.",
-            "I am mostly at my desk.",
-            "I will be nearby, listening with one ear.",
-            "Ask if it matters, I should be able to answer.",
-            "I may be slow to reply, but I will.",
-            "I am somewhere in the house if you need me.",
-            "I look in now and then.",
-            "Something short can be answered.",
-        ),
-        0.5: (
-            "I am about to leave the house.",
-            "There is a lot going on here right now.",
-            "I am rather busy.",
-            "I have little time today.",
-            "I am in the middle of something else.",
-            "My next meeting is in a minute.",
-            "People are waiting for me.",
-            "I am on my way out.",
-            "I have to run soon.",
-            "My other line is ringing.",
-            "I am juggling three things at once.",
-            "I can hardly look at the screen now.",
-            "It is hectic here, keep it brief.",
-        ),
-    },
-    "test": {
-        0.95: ("Take your time, I enjoy talking about this.",),
-        0.8: ("I am around, more or less.",),
-        0.5: ("I am between two phone calls.",),
-    },
-}
-SKILL_CUES: Cues = {
-    "train": {
-        1.0: (
-            "The rest is plain work.",
-            "Apart from that it is simple.",
-            "All else is easy.",
-            "Beyond that it is trivial.",
-            "What remains is a piece of cake.",
-            "The rest could be done by a beginner.",
-            "Everything else is straightforward.",
-            "No trouble is to be expected with the rest.",
-        ),
-        0.8: (
-            "The rest is a little fiddly.",
-            "Apart from that it has a catch or two.",
-            "All else is a bit delicate.",
-            "Beyond that something may well go wrong.",
-            "What remains is not quite easy.",
-            "The rest has tripped up many.",
-            "Everything else takes some care.",
-            "Some trouble is to be expected with the rest.",
-        ),
-    },
-    "test": {1.0: ("Otherwise it is child's play.",), 0.8: ("Otherwise it is somewhat tricky.",)},
-}
+import tomllib
+from importlib.resources import files
+from typing import Any
+
+Cues = dict[str, dict[float, list[str]]]
+
+
+def _levels(table: dict[str, dict[str, list[str]]]) -> Cues:
+    return {split: {float(level): texts for level, texts in found.items()} for split, found in table.items()}
+
+
+_WORDS: dict[str, Any] = tomllib.loads(files(__package__).joinpath("cues.toml").read_text("utf-8"))
+KEYS: dict[str, list[str]] = _WORDS["keys"]
+GUESS_CUES = _levels(_WORDS["guess"])
+PATIENCE_CUES = _levels(_WORDS["patience"])
+SKILL_CUES = _levels(_WORDS["skill"])

@@ -84,3 +84,23 @@ def test_before_the_work_begins(tmp_path: Path) -> None:
     ended = finish(process)
     assert ended.code == 130
     assert "Traceback" not in ended.stderr
+
+
+SWALLOWS = """
+import os, signal
+
+class Closes:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+Closes()
+"""
+
+
+def test_where_python_ignores_it(tmp_path: Path) -> None:
+    """What a destructor or an import lock raises never reaches its caller; a Ctrl-C must not be lost there."""
+    (tmp_path / "mine.py").write_text(SWALLOWS, "utf-8")
+    many = ["generate", "--mode", "synthetic", "--domain", "planning", "--n-states", 40_000, "--out", "t.jsonl"]
+    ended = finish(Command(tmp_path).start(*many, "--plugin", "mine.py"))
+    assert ended.code == 130
+    assert ended.stderr == ""

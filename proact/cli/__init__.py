@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -27,6 +29,7 @@ app.add_typer(models_app, name="models")
 
 def main() -> None:
     """Run the command line; everything that proact raises on purpose becomes one line and an exit code."""
+    sys.unraisablehook = _unraisable
     try:
         app()
     except ProactError as error:
@@ -41,6 +44,14 @@ def main() -> None:
         if place is None:
             raise
         _end(f"proact: {place[0]}:{place[1]}: the plugin failed: {type(error).__name__}: {error}", 2)
+
+
+def _unraisable(ignored: sys.UnraisableHookArgs) -> None:
+    """A Ctrl-C that a destructor or an import lock swallowed comes again, from a thread so that it arrives later."""
+    if ignored.exc_type is KeyboardInterrupt:
+        threading.Timer(0.01, os.kill, [os.getpid(), signal.SIGINT]).start()
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 def _end(message: str, code: int) -> None:

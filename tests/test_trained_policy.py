@@ -7,16 +7,15 @@ import json
 import shutil
 from math import exp
 from pathlib import Path
-from statistics import fmean
 
 import pytest
 from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
-from tiny import pairs, tiny_model
+from tiny import means, pairs, tiny_model
 
 from proact.errors import ModelError, UsageError
 from proact.llm import Request, causal, hf
 from proact.policies import Decision, Trained, open_policy
-from proact.records import Persona, PreferencePair, State
+from proact.records import Persona, State
 from proact.render import action_prompt
 from proact.training import manifest
 
@@ -81,35 +80,17 @@ def test_it_has_learned_what_the_requests_say(policy: Path) -> None:
     assert sum(p < 0.5 for p in chances[10:]) >= 9
 
 
-def preference(model: object, tokenizer: object, prompt: str) -> float:
-    """Log-probability per token of asking less that of answering: a forward pass per word, and no cache."""
-    means = []
-    for word in (" Clarify", " Execute"):
-        start, ids = (len(tokenizer(prompt)["input_ids"]), tokenizer(prompt + word)["input_ids"])  # type: ignore[operator]
-        with torch.no_grad():
-            chances = model(torch.tensor([ids])).logits[0].log_softmax(-1)  # type: ignore[operator]
-        means.append(fmean(float(chances[place - 1, ids[place]]) for place in range(start, len(ids))))
-    return means[0] - means[1]
-
-
-def test_the_probability_is_the_softmax_of_mean_log_probabilities_less_the_label_bias(policy: Path, base: Path) -> None:
+def test_the_probability_is_the_softmax_of_mean_log_probabilities(policy: Path, base: Path) -> None:
     """Worked out once more with the adapter unmerged."""
     from peft import PeftModel
 
     model, tokenizer, _ = causal.load(str(base))
-    found = manifest.read(policy)
-    learned = set(found.families["train"])
-    seen = [PreferencePair(**row) for row in pairs(60) if row["family"] in learned]
-    prompts = [action_prompt(State(**pair.state), pair.profile, pair.prompt) for pair in seen]
-    bias = fmean(preference(model, tokenizer, prompt) for prompt in prompts)
-    # The training multiplies in 16 bits.
-    assert found.label_bias == pytest.approx(bias, abs=0.15)
-
     with causal.quiet():
         model = PeftModel.from_pretrained(model, str(policy)).eval()
     one = decision("Write function number 7; you must ask me what it does.", dialogue_turn=1)
     prompt = action_prompt(State(**one.state.visible()), one.persona.profile, one.messages)
-    expected = 1 / (1 + exp(found.label_bias - preference(model, tokenizer, prompt)))
+    clarify, execute = means(model, tokenizer, prompt)
+    expected = 1 / (1 + exp(execute - clarify))
     assert asked(policy, one)[0] == pytest.approx(expected, abs=0.02)
 
 

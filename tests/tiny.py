@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from support import Row
@@ -99,3 +100,16 @@ def pair(number: int, asks: bool, **fields: Any) -> Row:
 
 def pairs(count: int = 40) -> list[Row]:
     return [pair(number, number % 2 == 0) for number in range(count)]
+
+
+def means(model: Any, tokenizer: Any, prompt: str) -> tuple[float, float]:
+    """Log-probability per token of asking and of answering: a forward pass a word, and no cache."""
+    import torch
+
+    found = []
+    for word in (" Clarify", " Execute"):
+        start, ids = len(tokenizer(prompt)["input_ids"]), tokenizer(prompt + word)["input_ids"]
+        with torch.no_grad():
+            chances = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+        found.append(fmean(float(chances[place - 1, ids[place]]) for place in range(start, len(ids))))
+    return found[0], found[1]

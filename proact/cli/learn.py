@@ -16,7 +16,10 @@ POLICY = Path("outputs/policy")
 Base = Annotated[str, Option("--model", help="local:smollm2, local:FILE.gguf, or a Hugging Face name or folder.")]
 Epochs = Annotated[float, Option(min=0.01, help="Passes over the pairs.")]
 Rate = Annotated[float | None, Option(min=0, help="Learning rate. [default: by size and method]")]
-Beta = Annotated[float, Option(min=0, help="How closely the policy stays to its base.")]
+Beta = Annotated[
+    float | None, Option(min=0.001, help="How little a difference in reward says. [default: 0.1; for reward 0.2]")
+]
+Loss = Annotated[str, Option(help="reward, or TRL's name of a loss, or several with commas.")]
 Lora = Annotated[bool, Option("--lora/--full", help="Train an adapter, or all weights.")]
 Rank = Annotated[int | None, Option(min=1, help="Rank of the adapter. [default: 8; from 1e9 parameters on 16]")]
 Layers = Annotated[
@@ -33,13 +36,13 @@ def train(
     target: Annotated[Target, Option(help="Learn to name the action, or to write the message.")] = "action",
     epochs: Epochs = 3.0,
     lr: Rate = None,
-    beta: Beta = 0.1,
+    beta: Beta = None,
     lora: Lora = True,
     lora_r: Rank = None,
     lora_layers: Layers = None,
     qlora: Annotated[bool, Option("--qlora", help="The adapter on a base of 4 bits; needs a GPU.")] = False,
     batch_size: Batch = None,
-    loss: Annotated[str, Option(help="TRL's name of the loss, or several with commas.")] = "sigmoid",
+    loss: Loss = "sigmoid",
     seed: Annotated[int, Option(help="Of the split, the adapter and the order.")] = 0,
     eval_fraction: Annotated[float, Option(min=0, max=0.9, help="Share of the state families that is held out.")] = 0.1,
     held_out: Annotated[
@@ -140,11 +143,12 @@ def iterate(
     model: Base = "local:smollm2",
     epochs: Epochs = 3.0,
     lr: Rate = None,
-    beta: Beta = 0.1,
+    beta: Beta = None,
     lora: Lora = True,
     lora_r: Rank = None,
     lora_layers: Layers = None,
     batch_size: Batch = None,
+    loss: Loss = "sigmoid",
     seed: Annotated[int, Option(help="Of everything that is drawn.")] = 0,
     isolation: Isolation = "auto",
     even_if_constant: Annotated[bool, Option("--even-if-constant", help="Train constant policies too.")] = False,
@@ -184,6 +188,7 @@ def iterate(
             lora_r=lora_r,
             lora_layers=lora_layers,
             batch_size=batch_size,
+            loss=loss,
             seed=seed,
             # The other split is what is held out here.
             eval_fraction=0.0,

@@ -32,8 +32,7 @@ class Batch:
 class Trained:
     """Loaded at the first decision; states that are decided at the same moment are scored in one batch.
 
-    The probability of asking is the softmax of the mean log-probabilities per token of both words, less what the base
-    prefers whatever it reads: else a policy that is unsure of a state does what the base likes to say.
+    The probability of asking is the softmax of the mean log-probabilities per token of both words.
     """
 
     def __init__(self, where: str) -> None:
@@ -82,8 +81,7 @@ class Trained:
         if self._scorer is None:
             self._scorer = self._load()
         try:
-            bias = self.manifest.label_bias
-            return [1 / (1 + math.exp(execute - clarify + bias)) for clarify, execute in self._scorer(prompts)]
+            return [1 / (1 + math.exp(execute - clarify)) for clarify, execute in self._scorer(prompts)]
         except ModelError as error:
             # One state that cannot be read must not take its neighbours with it.
             return [error] if len(prompts) == 1 else [chance for one in prompts for chance in self._score([one])]

@@ -19,7 +19,7 @@ from proact.executor import Task
 from proact.keys import digest
 from proact.llm import causal
 from proact.records import PreferencePair
-from proact.training import dpo, examples, manifest
+from proact.training import dpo, examples, manifest, rewarded
 from proact.training.plan import Options, Plan, as_json, asked_for, losses, packages, plan, trackers
 from proact.training.progress import Course
 
@@ -52,12 +52,12 @@ class TrainRun:
         self.settings, self.options = settings, settings.options
         self.folder, self.data = Path(settings.output), Path(settings.data)
         self.meta = sidecar.read_meta(self.data)
+        self.by_reward = losses(self.options.loss, self.options.target) == [rewarded.NAME]
         self._refuse_constant()
         self.pairs = self._weighted(examples.read(self.data))
         self.split = examples.split(self.pairs, self.options.eval_fraction, self.options.seed)
         examples.leaks(self.split.train, [Path(path) for path in settings.held_out])
         self.trackers = trackers(self.options.report_to)
-        losses(self.options.loss)
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
@@ -95,10 +95,8 @@ class TrainRun:
         console.note(f"train: {_said(chosen)}")
         console.note(f"train: {len(rows[0])} pairs to learn from, {len(rows[1])} held out; the first one reads\n")
         console.note(_shown(rows[0][0]))
-        bias = dpo.train(chosen, model, tokenizer, rows, self.folder, course, self.trackers)
-        found = msgspec.structs.replace(
-            self._manifest(chosen, base, tokenizer, rows, left_out, course), label_bias=bias
-        )
+        dpo.train(chosen, model, tokenizer, rows, self.folder, course, self.trackers)
+        found = self._manifest(chosen, base, tokenizer, rows, left_out, course)
         _draw(course, books / CURVES)
         with jsonl.replace(books / manifest.FILE) as file:
             file.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
@@ -115,8 +113,8 @@ class TrainRun:
             )
 
     def _weighted(self, pairs: list[PreferencePair]) -> list[PreferencePair]:
-        """Pairs that weigh the same, which is what the loss takes."""
-        if self.meta.get("pairs") == "best-worst" or all(pair.weight == 1.0 for pair in pairs):
+        """Pairs that weigh the same, which is what the losses take; one that is given rewards needs no weights."""
+        if self.by_reward or self.meta.get("pairs") == "best-worst" or all(pair.weight == 1.0 for pair in pairs):
             return pairs
         return examples.drawn(pairs, self.options.seed)
 
@@ -146,7 +144,7 @@ class TrainRun:
 
     def _rows(self, tokenizer: Any, chosen: Plan) -> tuple[tuple[list[Any], list[Any]], int]:
         both = [
-            [{**examples.row(pair, chosen.target), dpo.ACTION: pair.chosen_action} for pair in part]
+            [{**examples.row(pair, chosen.target), **_facts(pair)} for pair in part]
             for part in (self.split.train, self.split.held_out)
         ]
         learn, measure = (dpo.fitting(tokenizer, rows, chosen.max_length) for rows in both)
@@ -196,6 +194,12 @@ class TrainRun:
             "seconds": round(seconds, 2),
             "exit_code": 0,
         }
+
+
+def _facts(pair: PreferencePair) -> dict[str, Any]:
+    """The columns beside the text."""
+    earned = zip(rewarded.REWARDS, (pair.rewards.chosen, pair.rewards.rejected), strict=True)
+    return {dpo.ACTION: pair.chosen_action, **dict(earned)}
 
 
 def _said(chosen: Plan) -> str:

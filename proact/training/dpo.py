@@ -1,6 +1,6 @@
 """Direct preference optimisation by TRL: from a plan and rows to the weights of a policy.
 
-Rafailov et al. 2023, arXiv 2305.18290. proact adds no token and changes no loss.
+Rafailov et al. 2023, arXiv 2305.18290. proact adds no token, and one loss to TRL's (`measured`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from proact.errors import Diverged
 from proact.llm import causal
-from proact.training import batches, shared
+from proact.training import batches, rewarded, shared
 from proact.training.manifest import WORDS
 from proact.training.plan import Plan
 from proact.training.progress import Course
@@ -24,8 +23,6 @@ CHECKPOINTS = "checkpoints"
 KEPT = 2
 ACTION, LENGTH = "action", "length"
 """Columns of a row: what its pair chose, whatever its text, and how many tokens it has."""
-REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
-"""Columns that TRL adds: the log-probabilities of both completions under the base."""
 WARMUP = 0.1
 LOGGED = 50
 SAVED = 10
@@ -69,11 +66,10 @@ def train(
     folder: Path,
     course: Course,
     report_to: list[str],
-) -> float:
+) -> None:
     """Train, and save adapter or weights into `folder`; goes on from the last whole checkpoint there.
 
-    Returns the label bias of the base, 0 where the target is no action. Raises Diverged when the loss is no number any
-    more.
+    Raises Diverged when the loss is no number any more.
     """
     import torch
     from transformers import PrinterCallback
@@ -98,19 +94,6 @@ def train(
             tokenizer.save_pretrained(folder)
             # Its author cannot know what this is; the manifest does.
             (folder / "README.md").unlink(missing_ok=True)
-        return _label_bias(trainer.train_dataset, tokenizer) if plan.target == "action" else 0.0
-
-
-def _label_bias(rows: Any, tokenizer: Any) -> float:
-    """By how much the base prefers Clarify whatever it reads: the mean difference of both words over the prompts, in
-    log-probability per token (Zhao et al. 2021, arXiv 2102.09690, calibrate by prompts without content)."""
-    tokens = dict(zip(WORDS, map(len, causal.words_after(tokenizer, list(WORDS.values()))), strict=True))
-    found = []
-    for row in rows.select_columns([ACTION, *REFERENCE]):
-        chosen, rejected = (row[name] for name in REFERENCE)
-        clarify, execute = (chosen, rejected) if row[ACTION] == "Clarify" else (rejected, chosen)
-        found.append(clarify / tokens["Clarify"] - execute / tokens["Execute"])
-    return fmean(found)
 
 
 def _trainer(
@@ -125,16 +108,18 @@ def _trainer(
     from trl import DPOTrainer
 
     disable_progress_bars()
+    by_reward = plan.loss == [rewarded.NAME]
+    kind = rewarded.trainer() if by_reward else DPOTrainer
     learn, measure = rows
     kinds, lengths = ([row[name] for row in learn] for name in (ACTION, LENGTH))
     order = batches.sampler(kinds, lengths, plan.batch_size, plan.seed)
 
-    class Trainer(DPOTrainer):  # type: ignore[misc]
+    class Trainer(kind):  # type: ignore[misc, valid-type]
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             return order
 
     end = tokenizer.eos_token_id if plan.target == "action" else None
-    return Trainer(
+    made = Trainer(
         model=model,
         args=_arguments(plan, len(learn), bool(measure), folder, report_to),
         data_collator=batches.collator(tokenizer.pad_token_id, end),
@@ -143,6 +128,9 @@ def _trainer(
         processing_class=tokenizer,
         peft_config=_adapter(plan, model) if plan.lora else None,
     )
+    if by_reward:
+        rewarded.aim(made, plan.beta, sum(map(len, causal.words_after(tokenizer, list(WORDS.values())))))
+    return made
 
 
 def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: list[str]) -> Any:
@@ -160,7 +148,7 @@ def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: l
         learning_rate=plan.lr,
         warmup_steps=WARMUP,
         beta=plan.beta,
-        loss_type=plan.loss,
+        loss_type=[name for name in plan.loss if name != rewarded.NAME] or ["sigmoid"],
         max_length=None,
         remove_unused_columns=False,
         precompute_ref_log_probs=True,

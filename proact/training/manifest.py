@@ -40,8 +40,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     families: dict[str, list[str]]
     spelling: dict[str, list[tuple[int, str]]] = {}
     """The tokens of each word, with the text of those before it; empty for texts."""
-    label_bias: float = 0.0
-    """By how much the base prefers Clarify whatever it reads, in log-probability per token; a policy leaves it out."""
     metrics: dict[str, float | None]
     packages: dict[str, str]
 

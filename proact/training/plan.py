@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from proact.errors import UsageError
+from proact.training import rewarded
 from proact.training.manifest import Target
 
 TRACKERS = ("wandb", "mlflow", "trackio")
@@ -36,7 +37,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     target: Target = "action"
     epochs: float = 3.0
     lr: float | None = None
-    beta: float = 0.1
+    beta: float | None = None
     lora: bool = True
     lora_r: int | None = None
     lora_layers: int | None = None
@@ -77,6 +78,7 @@ def plan(options: Options, parameters: int, layers: int) -> Plan:
     where = causal.device()
     asked_for(options, where)
     small = parameters < SMALL
+    loss = losses(options.loss, options.target)
     lora = options.lora or options.qlora
     if (options.lora_layers or 0) > layers:
         raise UsageError(f"--lora-layers {options.lora_layers}: {options.model} has {layers}")
@@ -88,14 +90,14 @@ def plan(options: Options, parameters: int, layers: int) -> Plan:
         short_floats=causal.short_floats(),
         epochs=options.epochs,
         lr=lr,
-        beta=options.beta,
+        beta=(0.2 if loss == [rewarded.NAME] else 0.1) if options.beta is None else options.beta,
         lora=lora,
         lora_r=(options.lora_r or (8 if small else 16)) if lora else 0,
         # On a CPU what lies below need not be computed again, and this leaves time for three times as many pairs.
         lora_layers=(options.lora_layers or (-(-layers // 3) if where == "cpu" else layers)) if lora else 0,
         qlora=options.qlora,
         batch_size=options.batch_size or (8 if where == "cpu" else 16),
-        loss=losses(options.loss),
+        loss=loss,
         seed=options.seed,
         max_length=options.max_length,
     )
@@ -116,11 +118,16 @@ def asked_for(options: Options, where: str) -> None:
             raise UsageError(f"--report-to {tracker} needs the package: pip install {tracker}")
 
 
-def losses(named: str) -> list[str]:
-    """The losses named on the command line. Raises UsageError for one that there is not."""
+def losses(named: str, target: Target) -> list[str]:
+    """The losses named on the command line. Raises UsageError for one that there is not, or does not fit."""
     found = named.split(",")
+    if found == [rewarded.NAME]:
+        if target == "text":
+            raise UsageError("--loss reward: compares the words of the actions, not texts (--target action)")
+        return found
     if unknown := [name for name in found if name not in LOSSES]:
-        raise UsageError(f"--loss {unknown[0]}: expected one or several of {', '.join(LOSSES)}")
+        known = ", ".join(LOSSES)
+        raise UsageError(f"--loss {unknown[0]}: expected {rewarded.NAME}, or one or several of {known}")
     return found
 
 

@@ -1,0 +1,65 @@
+"""The loss `reward`: the log-probability of each action learns what it earned, not only which of both earned more.
+
+Which action is better can hang on the whole of a state at once: a hint that speaks for asking in one state speaks
+against it in the next, so over all states it says nothing, and gradient descent, which finds single hints first, finds
+none. What each action earns rises or falls with every hint alone.
+
+The policy that it aims at takes an action in proportion to exp(reward / beta), so that P(ask) is the logistic function
+of the advantage over beta: the optimum of the objective that DPO starts from, under a reference that prefers nothing
+(Rafailov et al. 2023, arXiv 2305.18290, eq. 4). Regression on known rewards in place of a comparison: Richemond et al.
+2024, arXiv 2405.19107; Xiao et al. 2024, arXiv 2412.14516, add it to DPO's own loss.
+"""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import Any
+
+NAME = "reward"
+REWARDS = ("chosen_reward", "rejected_reward")
+"""Columns of a row: what its pair says that each side earned."""
+REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
+"""Columns that TRL adds, and that its losses compare with: log-probabilities under the base. Here they become goals."""
+
+
+def trainer() -> Any:
+    """TRL's trainer with this loss: the mean over pairs of beta ((d_chosen^2 + d_rejected^2) / 2 +
+    (d_chosen - d_rejected)^2), where d is the distance of a log-probability per token from its goal."""
+    from trl import DPOTrainer
+
+    class Measured(DPOTrainer):  # type: ignore[misc]
+        def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
+            labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
+            read = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+            found = model(**read, labels=labels, use_cache=False, fused_lm_head=True).log_probs.sum(1)
+            chosen, rejected = (found / inputs["completion_mask"].sum(1)).chunk(2)
+            above, below = (said - inputs[name] for said, name in zip((chosen, rejected), REFERENCE, strict=True))
+            margins = self.accelerator.gather(self.beta * (chosen - rejected).detach())
+            metrics = self._metrics["train" if self.model.training else "eval"]
+            metrics["rewards/margins"].append(margins.mean().item())
+            metrics["rewards/accuracies"].append((margins > 0).float().mean().item())
+            return self.beta * ((above**2 + below**2) / 2 + (above - below) ** 2).mean()
+
+    return Measured
+
+
+def aim(found: Any, beta: float, tokens: int) -> None:
+    """Give a trainer its goals: a reward above the mean raises a log-probability per token by that over beta, from what
+    the base gives in the mean to both words, which have so many tokens together. What it prefers is no part of them."""
+    learn = found.train_dataset
+    level = sum(fmean(learn[name]) for name in REFERENCE) / tokens
+    usual = fmean(value for name in REWARDS for value in learn[name])
+
+    def aimed(rows: Any) -> Any:
+        goals = {
+            name: [level + (reward - usual) / beta for reward in rows[rewards]]
+            for name, rewards in zip(REFERENCE, REWARDS, strict=True)
+        }
+        rows = rows.remove_columns(list(REFERENCE))
+        for name, values in goals.items():
+            rows = rows.add_column(name, values)
+        return rows
+
+    found.train_dataset = aimed(learn)
+    if found.eval_dataset is not None:
+        found.eval_dataset = aimed(found.eval_dataset)

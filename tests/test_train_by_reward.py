@@ -1,0 +1,100 @@
+"""The loss `reward`: what it computes, what probability it leads to, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from statistics import fmean
+
+import msgspec
+import pytest
+from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
+from tiny import means, pair, pairs, tiny_model
+
+from proact.llm import causal
+from proact.policies import Decision, Trained
+from proact.records import Persona, PreferencePair, State
+from proact.render import action_prompt
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture
+def cli(learner: Zygote) -> Cli:
+    return learner
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("tiny") / "base")
+
+
+def trained(cli: Cli, base: Path, *more: object) -> Row:
+    made = ("train", "--data", "pairs.jsonl", "--model", base, "--output", "policy", "--loss", "reward", "--json")
+    report: Row = json.loads(succeeded(cli(*made, *more)).out)
+    return report
+
+
+REWARDED = {True: (0.8, 0.4), False: (0.3, 0.5)}
+"""What Clarify and Execute earn where a request says that it must be asked about, and where it does not."""
+
+
+def rewarded(number: int, asks: bool) -> Row:
+    clarify, execute = REWARDED[asks]
+    earned = {"chosen": max(clarify, execute), "rejected": min(clarify, execute)}
+    return pair(number, asks, rewards=earned, weight=abs(clarify - execute))
+
+
+def test_by_reward_the_chance_of_asking_says_how_much_it_is_worth(cli: Cli, base: Path) -> None:
+    """Logistic of advantage over beta: 1 / (1 + exp(-0.4 / 0.2)) = 0.88 and 1 / (1 + exp(0.2 / 0.2)) = 0.27."""
+    write_lines("pairs.jsonl", [rewarded(n, n % 3 == 0) for n in range(60)])
+    report = trained(cli, base, "--lr", 0.01, "--epochs", 10, "--eval-fraction", 0.1)
+    assert (report["settings"]["loss"], report["settings"]["beta"]) == (["reward"], 0.2)
+    # Pairs are not drawn by what they weigh: each one comes once.
+    assert report["pairs"] == 60
+    assert report["metrics"]["eval_accuracy"] == 1.0
+    policy = Trained("policy")
+    for number in range(61, 67):
+        for asks, expected in ((True, 0.88), (False, 0.27)):
+            assert chance_of_asking(policy, rewarded(number, asks)) == pytest.approx(expected, abs=0.08)
+
+
+def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
+    """beta ((d_chosen^2 + d_rejected^2) / 2 + (d_chosen - d_rejected)^2) with beta 0.5; d is how far from its goal.
+
+    Goals lie (0.8 - 0.5) / 0.5 = 0.6 and (0.4 - 0.5) / 0.5 = -0.2 from the level where asking is better, and
+    (0.3 - 0.5) / 0.5 = -0.4 and (0.5 - 0.5) / 0.5 = 0 where it is not; the mean reward is 0.5.
+    """
+    rows = [rewarded(n, n < 4) for n in range(8)]
+    write_lines("pairs.jsonl", rows)
+    trained(cli, base, "--beta", 0.5, "--epochs", 1, "--eval-fraction", 0)
+    model, tokenizer, _ = causal.load(str(base))
+    said = [means(model, tokenizer, prompt_of(row)) for row in rows]
+    level = fmean(value for both in said for value in both)
+    goals = {True: (0.6, -0.2), False: (-0.4, 0.0)}
+    losses = []
+    for row, (clarify, execute) in zip(rows, said, strict=True):
+        asked, answered = goals[row["chosen_action"] == "Clarify"]
+        one, other = clarify - level - asked, execute - level - answered
+        losses.append(0.5 * ((one**2 + other**2) / 2 + (one - other) ** 2))
+    # The training multiplies in 16 bits.
+    assert read_lines("policy/train.jsonl")[0]["loss"] == pytest.approx(fmean(losses), rel=0.03)
+
+
+def test_rewards_are_of_actions_not_of_texts(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(8))
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--loss", "reward", "--target", "text")
+    assert (ran.code, "--loss reward: compares the words of the actions, not texts" in ran.err) == (2, True)
+
+
+def chance_of_asking(policy: Trained, row: Row) -> float:
+    one = msgspec.convert(row, PreferencePair)
+    who = Persona(name="pat", patience="low", profile=one.profile)
+    seen = Decision(state=State(**one.state), persona=who, messages=one.prompt)
+    return asyncio.run(policy.p_clarify(seen))[0]
+
+
+def prompt_of(row: Row) -> str:
+    one = msgspec.convert(row, PreferencePair)
+    return action_prompt(State(**one.state), one.profile, one.prompt)

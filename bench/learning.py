@@ -132,7 +132,7 @@ def proact(*command: object) -> float:
 def learned(told: argparse.Namespace, alpha: float, seed: int) -> Iterator[tuple[str, Policy, float]]:
     """Each policy learned at a price under a seed, with its name and the seconds until it was there."""
     out = told.out / f"alpha-{alpha:g}-seed-{seed}"
-    how = ("--epochs", told.epochs, "--lr", told.lr, "--seed", seed)
+    how = ("--epochs", told.epochs, "--lr", told.lr, "--loss", told.loss, "--seed", seed)
     play = ("--n-states", told.n_states, "--replicates", told.replicates)
     for number in range(1, told.rounds + 1):
         world = ("--world", "keyring", "--alpha", alpha, "--rounds", number, "--out", out)
@@ -153,6 +153,7 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=64)
     parser.add_argument("--epochs", type=float, default=2.5)
     parser.add_argument("--lr", type=float, default=0.0015)
+    parser.add_argument("--loss", default="sigmoid")
     parser.add_argument("--control", action="store_true", help="train on shuffled pairs too")
     parser.add_argument("--out", type=Path, default=Path("outputs/learning"))
     told = parser.parse_args()

@@ -17,7 +17,11 @@ Base = Annotated[str, Option("--model", help="local:smollm2, local:FILE.gguf, or
 Epochs = Annotated[float, Option(min=0.01, help="Passes over the pairs.")]
 Rate = Annotated[float | None, Option(min=0, help="Learning rate. [default: by size and method]")]
 Beta = Annotated[
-    float | None, Option(min=0.001, help="How little a difference in reward says. [default: 0.1; for reward 0.2]")
+    float | None,
+    Option(
+        min=0.001,
+        help="Pull to the base; with reward, the advantage at which the odds are e to 1. [default: 0.1; reward: 0.2]",
+    ),
 ]
 Loss = Annotated[str, Option(help="reward, or TRL's name of a loss, or several with commas.")]
 Lora = Annotated[bool, Option("--lora/--full", help="Train an adapter, or all weights.")]

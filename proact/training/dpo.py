@@ -1,6 +1,6 @@
 """Direct preference optimisation by TRL: from a plan and rows to the weights of a policy.
 
-Rafailov et al. 2023, arXiv 2305.18290. proact adds no token, and one loss to TRL's (`measured`).
+Rafailov et al. 2023, arXiv 2305.18290. proact adds no token, and one loss to TRL's (`rewarded`).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def trainer() -> Any:
     (d_chosen - d_rejected)^2), where d is the distance of a log-probability per token from its goal."""
     from trl import DPOTrainer
 
-    class Measured(DPOTrainer):  # type: ignore[misc]
+    class Rewarded(DPOTrainer):  # type: ignore[misc]
         def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
             labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
             read = {name: inputs[name] for name in ("input_ids", "attention_mask")}
@@ -40,7 +40,7 @@ def trainer() -> Any:
             metrics["rewards/accuracies"].append((margins > 0).float().mean().item())
             return self.beta * ((above**2 + below**2) / 2 + (above - below) ** 2).mean()
 
-    return Measured
+    return Rewarded
 
 
 def aim(found: Any, beta: float, tokens: int) -> None:

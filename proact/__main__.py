@@ -1,5 +1,19 @@
-"""`python -m proact` is the command line."""
+"""`proact` and `python -m proact`: the way into the command line."""
 
-from proact.cli import main
+import signal
 
-main()
+
+def main() -> None:
+    """Run the command line. A Ctrl-C while it is still being imported ends the process as it would end any other."""
+    default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if default:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from proact import cli
+
+    if default:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from support import Zygote
 
-PROACT = [sys.executable, "-c", "from proact.cli import main; main()"]
+PROACT = [sys.executable, "-m", "proact"]
 WAIT = 60.0
 PROGRESS = re.compile(r"\w+: +\d+%\|")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,3 +106,22 @@ def test_where_python_ignores_it(tmp_path: Path) -> None:
     ended = finish(Command(tmp_path).start(*many, "--plugin", "mine.py"))
     assert ended.code == 130
     assert ended.stderr == ""
+
+
+EARLY = """
+import os, runpy, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, *more):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+runpy.run_module("proact", run_name="__main__")
+"""
+
+
+def test_before_the_command_line_is_there() -> None:
+    """A Ctrl-C while Python imports it ends the process, as it would end one that knows nothing of signals."""
+    ran = subprocess.run([sys.executable, "-c", EARLY, "--help"], capture_output=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGINT, b"", b"")

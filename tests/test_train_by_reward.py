@@ -82,6 +82,19 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     assert read_lines("policy/train.jsonl")[0]["loss"] == pytest.approx(fmean(losses), rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [({"pairs": "weighted", "thinned": True}, "holds thinned pairs"), ({"pairs": "best-worst"}, "best-worst pairs")],
+)
+def test_pairs_that_were_selected_by_their_margin_are_refused(cli: Cli, base: Path, meta: Row, message: str) -> None:
+    write_lines("pairs.jsonl", [rewarded(n, n % 2 == 0) for n in range(8)])
+    Path("pairs.meta.json").write_text(json.dumps(meta), "utf-8")
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--loss", "reward")
+    assert (ran.code, message in ran.err, "reward --no-thin" in ran.err) == (2, True, True)
+    Path("pairs.meta.json").write_text(json.dumps({"pairs": "weighted", "thinned": False}), "utf-8")
+    assert trained(cli, base, "--epochs", 1)["pairs"] == 8
+
+
 def test_rewards_are_of_actions_not_of_texts(cli: Cli, base: Path) -> None:
     write_lines("pairs.jsonl", pairs(8))
     ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--loss", "reward", "--target", "text")

@@ -165,6 +165,9 @@ def test_what_does_not_fit_is_an_error_and_never_another_policy(policy: Path, ba
     spoil(policy, renderer="older")
     with pytest.raises(UsageError, match="written in another way"):
         Trained(str(policy))
+    spoil(policy, label_bias=0.5)
+    with pytest.raises(UsageError, match="is not the manifest of a trained policy: .*`label_bias`"):
+        Trained(str(policy))
     (policy / "policy.json").write_text("{}", "utf-8")
     with pytest.raises(UsageError, match="is not the manifest of a trained policy"):
         Trained(str(policy))

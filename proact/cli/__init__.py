@@ -34,6 +34,8 @@ def main() -> None:
         app()
     except ProactError as error:
         _end(f"proact: {error}", error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -54,6 +54,7 @@ class TrainRun:
         self.meta = sidecar.read_meta(self.data)
         self.by_reward = losses(self.options.loss, self.options.target) == [rewarded.NAME]
         self._refuse_constant()
+        self._refuse_selected()
         self.pairs = self._weighted(examples.read(self.data))
         self.split = examples.split(self.pairs, self.options.eval_fraction, self.options.seed)
         examples.leaks(self.split.train, [Path(path) for path in settings.held_out])
@@ -110,6 +111,14 @@ class TrainRun:
             raise UsageError(
                 f"{self.data}: the best policy is constant, always {action}; there is nothing to learn "
                 "(--even-if-constant trains anyway)"
+            )
+
+    def _refuse_selected(self) -> None:
+        chosen = "thinned" if self.meta.get("thinned") else self.meta.get("pairs")
+        if self.by_reward and chosen in ("thinned", "best-worst"):
+            raise UsageError(
+                f"{self.data}: holds {chosen} pairs, selected by how far their rewards differ, so --loss reward would "
+                "learn too large an advantage; write them with reward --no-thin"
             )
 
     def _weighted(self, pairs: list[PreferencePair]) -> list[PreferencePair]:

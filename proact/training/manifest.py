@@ -25,7 +25,7 @@ def renderer() -> str:
     return digest(action_prompt(_PROBE, "A profile.", _SAID), WORDS)
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`policy.json`, written last: a folder without it holds an unfinished training."""
 
     version: str

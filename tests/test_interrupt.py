@@ -108,7 +108,7 @@ def test_where_python_ignores_it(tmp_path: Path) -> None:
     assert ended.stderr == ""
 
 
-EARLY = """
+IMPORTING = """
 import os, runpy, signal, sys
 
 class Interrupts:
@@ -119,9 +119,21 @@ class Interrupts:
 sys.meta_path.insert(0, Interrupts())
 runpy.run_module("proact", run_name="__main__")
 """
+BUILDING = """
+import os, runpy, signal, sys
+
+def watch(frame, event, argument):
+    if frame.f_code.co_name == "get_command":
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.setprofile(watch)
+runpy.run_module("proact", run_name="__main__")
+"""
 
 
-def test_before_the_command_line_is_there() -> None:
-    """A Ctrl-C while Python imports it ends the process, as it would end one that knows nothing of signals."""
-    ran = subprocess.run([sys.executable, "-c", EARLY, "--help"], capture_output=True, timeout=60, check=False)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGINT, b"", b"")
+@pytest.mark.parametrize(("program", "code"), [(IMPORTING, -signal.SIGINT), (BUILDING, 130)])
+def test_before_the_command_line_is_there(program: str, code: int) -> None:
+    """While Python imports it, a Ctrl-C ends the process as it would end any other; then it is a command's own."""
+    ran = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (code, b"", b"")

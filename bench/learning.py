@@ -34,7 +34,7 @@ from proact.worlds import WORLDS, exact, keyring
 
 CLEAR = 0.03
 """Advantage below which it hardly matters what is done, so that accuracy does not count it."""
-WORDINGS = 3
+WORDINGS = 8
 
 
 class Found(NamedTuple):
@@ -132,7 +132,8 @@ def proact(*command: object) -> float:
 def learned(told: argparse.Namespace, alpha: float, seed: int) -> Iterator[tuple[str, Policy, float]]:
     """Each policy learned at a price under a seed, with its name and the seconds until it was there."""
     out = told.out / f"alpha-{alpha:g}-seed-{seed}"
-    how = ("--epochs", told.epochs, "--lr", told.lr, "--loss", told.loss, "--seed", seed)
+    sizes = ("--epochs", told.epochs, "--batch-size", told.batch_size, "--lr", told.lr)
+    how = (*sizes, "--loss", told.loss, "--seed", seed, "--lora" if told.lora else "--full")
     play = ("--n-states", told.n_states, "--replicates", told.replicates)
     for number in range(1, told.rounds + 1):
         world = ("--world", "keyring", "--alpha", alpha, "--rounds", number, "--out", out)
@@ -149,11 +150,13 @@ def main() -> None:
     parser.add_argument("--alpha", type=float, nargs="+", default=[0.3, 0.6])
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--n-states", type=int, default=780)
-    parser.add_argument("--replicates", type=int, default=64)
+    parser.add_argument("--n-states", type=int, default=1560)
+    parser.add_argument("--replicates", type=int, default=32)
     parser.add_argument("--epochs", type=float, default=2.5)
-    parser.add_argument("--lr", type=float, default=0.0015)
-    parser.add_argument("--loss", default="sigmoid")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--lr", type=float, default=0.0007)
+    parser.add_argument("--loss", default="reward")
+    parser.add_argument("--lora", action="store_true", help="an adapter instead of the weights of the upper layers")
     parser.add_argument("--control", action="store_true", help="train on shuffled pairs too")
     parser.add_argument("--out", type=Path, default=Path("outputs/learning"))
     told = parser.parse_args()

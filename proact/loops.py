@@ -82,7 +82,7 @@ def iterate(settings: Settings) -> dict[str, Any]:
 def _round(settings: Settings, folder: Path, policy: Path | None) -> tuple[Path, int]:
     """One round: the folder of its policy, and how many lines were missing to learn from.
 
-    In the first one a question is followed by an answer at once.
+    In the first one a question is followed by an answer at once; later ones go on learning where the last one ended.
     """
     played, rewards, pairs = (folder / f"{name}.jsonl" for name in ("trajectories", "rewards", "pairs"))
     console.note(f"iterate: {folder.name}: playing, going on by {policy or 'an answer at once'}")
@@ -105,8 +105,9 @@ def _round(settings: Settings, folder: Path, policy: Path | None) -> tuple[Path,
     )
     lost += _price(settings, played, rewards, pairs)
     output = folder / "policy"
+    options = msgspec.structs.replace(settings.options, start=str(policy) if policy else None)
     told = train.Settings(
-        data=str(pairs), output=str(output), options=settings.options, even_if_constant=settings.even_if_constant
+        data=str(pairs), output=str(output), options=options, even_if_constant=settings.even_if_constant
     )
     report = _stage("train", told)
     console.note(f"iterate: {folder.name}: trained in {report['seconds']:.0f} s, {_figures(report['metrics'])}")

@@ -69,7 +69,7 @@ def test_the_defaults_and_the_first_example_are_printed(cli: Cli, base: Path) ->
     write_lines("pairs.jsonl", rows)
     ran = succeeded(cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--epochs", 1))
     assert "on cpu" in ran.err
-    assert "LoRA of rank 8 (upper layers: 1), learning rate 0.001, batch 8, 1 epochs, beta 0.1" in ran.err
+    assert "LoRA of rank 8 of the upper 1 of 1 layers, learning rate 0.001, batch 8, 1 epochs, beta 0.1" in ran.err
     assert "loss sigmoid, target action" in ran.err
     shown = [row for row in rows if f"{row['state']['query']}\n</user>\nAction:| {row['chosen_action']}" in ran.err]
     assert len(shown) == 1
@@ -238,6 +238,21 @@ def test_reading_a_prompt_once_gives_the_same_hidden_states_and_gradients(base: 
     assert torch.equal(run()[0], apart[0])
 
 
+def test_the_top_layer_feeds_forward_only_what_predicts_a_completion(base: Path) -> None:
+    model = causal.load(str(base)).model
+    ids = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 4, 3]])
+    mask = torch.ones_like(ids)
+    read: list[int] = []
+    up = model.base_model.layers[-1].mlp.up_proj
+    up.register_forward_hook(lambda _, given, __: read.append(given[0].numel() // model.config.hidden_size))
+    plain = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    with shared.prompts(model.base_model, 0, torch.float32, room=2):
+        spared = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    assert torch.allclose(plain[:, 2:], spared[:, 2:], atol=1e-5)
+    # Two tokens of the prompt and both completions, of two rows with five tokens each.
+    assert read == [10, 6]
+
+
 def test_layers_below_the_adapter_read_each_row_once(base: Path) -> None:
     model = causal.load(str(base)).model
     ids = torch.tensor([[5, 6, 7], [5, 6, 8]])
@@ -298,16 +313,6 @@ def test_weighted_pairs_are_drawn_before_they_are_learned_from(cli: Cli, base: P
     )
     told = trained(cli, base, "--epochs", 1)
     assert 8 <= told["pairs"] < 80
-
-
-def test_the_adapter_is_in_as_many_layers_as_asked_for(cli: Cli, base: Path) -> None:
-    write_lines("pairs.jsonl", pairs(16))
-    trained(cli, base, "--epochs", 1, "--lora-layers", 1)
-    layers = json.loads((base / "config.json").read_bytes())
-    adapter = json.loads(Path("policy/adapter_config.json").read_bytes())
-    assert adapter["layers_to_transform"] == [layers["num_hidden_layers"] - 1]
-    ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--lora-layers", 99)
-    assert (ran.code, f"--lora-layers 99: {base} has {layers['num_hidden_layers']}" in ran.err) == (2, True)
 
 
 def test_a_training_that_has_lost_its_way_leaves_no_policy(cli: Cli, base: Path) -> None:

@@ -24,10 +24,14 @@ Beta = Annotated[
     ),
 ]
 Loss = Annotated[str, Option(help="reward, or TRL's name of a loss, or several with commas.")]
-Lora = Annotated[bool, Option("--lora/--full", help="Train an adapter, or all weights.")]
+Lora = Annotated[bool, Option("--lora/--full", help="Train an adapter, or all weights of the layers that learn.")]
 Rank = Annotated[int | None, Option(min=1, help="Rank of the adapter. [default: 8; from 1e9 parameters on 16]")]
+Depth = Annotated[
+    int | None,
+    Option(min=1, help="Lower layers of the base that a policy of actions keeps. [default: half; on a GPU all]"),
+]
 Layers = Annotated[
-    int | None, Option(min=1, help="How many layers, from the top, the adapter is in. [default: a third; on a GPU all]")
+    int | None, Option(min=1, help="How many of them, from the top, learn. [default: a fifth; on a GPU all]")
 ]
 Batch = Annotated[int | None, Option(min=1, help="Pairs a step. [default: 8; on a GPU 16]")]
 Target = Literal["action", "text"]
@@ -36,6 +40,7 @@ Target = Literal["action", "text"]
 def train(
     data: Annotated[Path, Option(help="Preference pairs.")] = PAIRS,
     model: Base = "local:smollm2",
+    start: Annotated[Path | None, Option(help="Begin with the weights of this policy instead of the base's.")] = None,
     output: Annotated[Path, Option(help="Folder of the policy; an interrupted training in it goes on.")] = POLICY,
     target: Annotated[Target, Option(help="Learn to name the action, or to write the message.")] = "action",
     epochs: Epochs = 3.0,
@@ -43,7 +48,8 @@ def train(
     beta: Beta = None,
     lora: Lora = True,
     lora_r: Rank = None,
-    lora_layers: Layers = None,
+    depth: Depth = None,
+    layers: Layers = None,
     qlora: Annotated[bool, Option("--qlora", help="The adapter on a base of 4 bits; needs a GPU.")] = False,
     batch_size: Batch = None,
     loss: Loss = "sigmoid",
@@ -67,13 +73,15 @@ def train(
 
     options = Options(
         model=model,
+        start=str(start) if start else None,
         target=target,
         epochs=epochs,
         lr=lr,
         beta=beta,
         lora=lora,
         lora_r=lora_r,
-        lora_layers=lora_layers,
+        depth=depth,
+        layers=layers,
         qlora=qlora,
         batch_size=batch_size,
         loss=loss,
@@ -150,7 +158,8 @@ def iterate(
     beta: Beta = None,
     lora: Lora = True,
     lora_r: Rank = None,
-    lora_layers: Layers = None,
+    depth: Depth = None,
+    layers: Layers = None,
     batch_size: Batch = None,
     loss: Loss = "sigmoid",
     seed: Annotated[int, Option(help="Of everything that is drawn.")] = 0,
@@ -190,7 +199,8 @@ def iterate(
             beta=beta,
             lora=lora,
             lora_r=lora_r,
-            lora_layers=lora_layers,
+            depth=depth,
+            layers=layers,
             batch_size=batch_size,
             loss=loss,
             seed=seed,

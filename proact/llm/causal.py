@@ -126,17 +126,49 @@ def opened(spec: str, **how: Any) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def load(spec: str, adapter: Path | None = None) -> Loaded:
-    """A model ready to answer, with an adapter merged into it. Raises UsageError when it cannot be loaded."""
+def load(spec: str, adapter: Path | None = None, depth: int | None = None) -> Loaded:
+    """A model ready to answer, of its first `depth` layers, with an adapter merged into it.
+
+    Raises UsageError when it cannot be loaded.
+    """
     needed(*(["peft"] if adapter else []))
     import torch
 
     where = device()
     model, tokenizer = opened(spec, dtype=torch.bfloat16 if where == "cuda" and short_floats() else torch.float32)
+    if depth is not None:
+        cut(spec, model, depth)
     if adapter:
         with quiet():
             model = merged(model, adapter)
     return Loaded(model.to(where).eval(), tokenizer, where)
+
+
+def layers(model: Any) -> int:
+    """How many layers a model has, one above the other."""
+    return int(model.config.get_text_config().num_hidden_layers)
+
+
+def stacked(backbone: Any) -> bool:
+    """Whether a backbone is a plain stack: embeddings, `layers`, one `norm`."""
+    return all(hasattr(backbone, name) for name in ("embed_tokens", "layers", "norm"))
+
+
+def cut(spec: str, model: Any, depth: int) -> None:
+    """Leave the first `depth` layers of a model. Raises UsageError for one that has fewer, or is no plain stack.
+
+    What a text says is easiest to read from the middle of a model; the layers above turn it into the next word (Skean
+    et al. 2025, arXiv 2502.02013), and many can go (Gromov et al. 2024, arXiv 2403.17887).
+    """
+    backbone, config = model.base_model, model.config.get_text_config()
+    if depth == layers(model):
+        return
+    if depth > layers(model) or not stacked(backbone):
+        raise UsageError(f"--depth {depth}: {spec} has {layers(model)} layers, or is no plain stack of them")
+    backbone.layers = backbone.layers[:depth]
+    config.num_hidden_layers = depth
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:depth]
 
 
 def merged(model: Any, adapter: Path) -> Any:

@@ -56,7 +56,8 @@ def chat_model(spec: str) -> Loaded:
         return load(spec)
     # What proact has trained names its base as it was asked for, which is valid on every machine.
     where, field = ("policy.json", "base") if (folder / "policy.json").is_file() else ADAPTED
-    return load(msgspec.json.decode((folder / where).read_bytes())[field], folder)
+    said = msgspec.json.decode((folder / where).read_bytes())
+    return load(said[field], folder, said.get("depth"))
 
 
 def _generated(loaded: Loaded, request: Request, stop: threading.Event) -> Completion:

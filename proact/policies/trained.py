@@ -94,8 +94,8 @@ class Trained:
         manifest = self.manifest
         if causal.content(self._path) != manifest.weights:
             raise UsageError(f"{self._path}: holds other weights than its {FILE} describes; train again")
-        loaded = causal.load(
-            manifest.base if manifest.adapter else str(self._path), self._path if manifest.adapter else None
+        loaded = (
+            causal.load(manifest.base, self._path, manifest.depth) if manifest.adapter else causal.load(str(self._path))
         )
         if manifest.adapter and causal.fingerprint(manifest.base, loaded.model) != manifest.base_fingerprint:
             raise UsageError(f"{self._path}: was trained on other weights than {manifest.base} has now")

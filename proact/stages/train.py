@@ -20,12 +20,14 @@ from proact.keys import digest
 from proact.llm import causal
 from proact.records import PreferencePair
 from proact.training import dpo, examples, manifest, rewarded
-from proact.training.plan import Options, Plan, as_json, asked_for, losses, packages, plan, trackers
+from proact.training.plan import Options, Plan, as_json, asked_for, losses, packages, plan, said, trackers
 from proact.training.progress import Course
 
 RUN = "run.json"
 COURSE = "train.jsonl"
 CURVES = "curves.png"
+SAME = ("model", "target", "depth", "layers", "lora", "lora_r", "qlora")
+"""Settings that a training shares with the one from whose weights it starts."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,12 +61,14 @@ class TrainRun:
         self.split = examples.split(self.pairs, self.options.eval_fraction, self.options.seed)
         examples.leaks(self.split.train, [Path(path) for path in settings.held_out])
         self.trackers = trackers(self.options.report_to)
+        self.start = manifest.read(Path(self.options.start)) if self.options.start else None
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
         causal.needed("trl", "peft", "accelerate", "datasets")
         asked_for(self.options, causal.device())
-        key = digest(msgspec.to_builtins(self.options), [msgspec.to_builtins(pair) for pair in self.pairs])
+        begun = [self.start.weights] if self.start else []
+        key = digest(msgspec.to_builtins(self.options), [msgspec.to_builtins(pair) for pair in self.pairs], *begun)
         if found := self._finished(key):
             return self._report(found, time.monotonic() - started)
         if self.options.gpus > 1 and "RANK" not in os.environ:
@@ -88,12 +92,14 @@ class TrainRun:
 
     def _trained(self, key: str, books: Path, course: Course) -> manifest.Manifest:
         model, tokenizer = dpo.base_model(self.options.model, qlora=self.options.qlora)
-        chosen = plan(self.options, model.num_parameters(), dpo.layers(model))
+        chosen = plan(self.options, model.num_parameters(), causal.layers(model))
         base = causal.fingerprint(self.options.model, model)
+        self._refuse_start(chosen, base)
+        causal.cut(self.options.model, model, chosen.depth)
         with jsonl.replace(books / RUN) as file:
             file.write(msgspec.json.encode({"key": key, "plan": as_json(chosen)}))
         rows, left_out = self._rows(tokenizer, chosen)
-        console.note(f"train: {_said(chosen)}")
+        console.note(f"train: {said(chosen)}")
         console.note(f"train: {len(rows[0])} pairs to learn from, {len(rows[1])} held out; the first one reads\n")
         console.note(_shown(rows[0][0]))
         dpo.train(chosen, model, tokenizer, rows, self.folder, course, self.trackers)
@@ -104,6 +110,16 @@ class TrainRun:
         if books == self.folder:
             shutil.rmtree(self.folder / dpo.CHECKPOINTS, ignore_errors=True)
         return found
+
+    def _refuse_start(self, chosen: Plan, base: str) -> None:
+        """Weights can only take the place of others like them."""
+        if self.start is None:
+            return
+        theirs, ours = {**self.start.settings, "weights": self.start.base_fingerprint}, as_json(chosen)
+        for name, value in {**{name: ours[name] for name in SAME}, "weights": base}.items():
+            if (other := theirs.get(name)) != value:
+                where = f"--start {self.options.start}"
+                raise UsageError(f"{where}: was trained with another {name} than this training: {other}, not {value}")
 
     def _refuse_constant(self) -> None:
         action = self.meta.get("constant_policy")
@@ -170,6 +186,7 @@ class TrainRun:
             version=__version__,
             base=chosen.model,
             base_fingerprint=base,
+            depth=chosen.depth,
             target=chosen.target,
             renderer=manifest.renderer(),
             adapter=chosen.lora,
@@ -209,25 +226,6 @@ def _facts(pair: PreferencePair) -> dict[str, Any]:
     """The columns beside the text."""
     earned = zip(rewarded.REWARDS, (pair.rewards.chosen, pair.rewards.rejected), strict=True)
     return {dpo.ACTION: pair.chosen_action, **dict(earned)}
-
-
-def _said(chosen: Plan) -> str:
-    way = "all weights"
-    if chosen.lora:
-        bits = " on 4 bits" if chosen.qlora else ""
-        way = f"LoRA of rank {chosen.lora_r}{bits} (upper layers: {chosen.lora_layers})"
-    numbers = "bfloat16" if chosen.short_floats else "float32"
-    parts = [
-        f"{chosen.model} on {chosen.device} ({numbers})",
-        way,
-        f"learning rate {chosen.lr:g}",
-        f"batch {chosen.batch_size}",
-        f"{chosen.epochs:g} epochs",
-        f"beta {chosen.beta:g}",
-        f"loss {'+'.join(chosen.loss)}",
-        f"target {chosen.target}",
-    ]
-    return ", ".join(parts)
 
 
 def _shown(row: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from proact.errors import Diverged
 from proact.llm import causal
-from proact.training import batches, rewarded, shared
+from proact.training import batches, learnable, rewarded, shared
 from proact.training.manifest import WORDS
 from proact.training.plan import Plan
 from proact.training.progress import Course
@@ -26,6 +26,8 @@ ACTION, LENGTH = "action", "length"
 WARMUP = 0.1
 LOGGED = 50
 SAVED = 10
+MEASURE_AT_ONCE = 2
+"""Batches that are read together where nothing learns."""
 MEASURED = 5
 """Checkpoints between two looks at the pairs held out; a step is measured before it is saved, so none is lost."""
 
@@ -75,14 +77,20 @@ def train(
     from transformers import PrinterCallback
 
     join: Any = nullcontext()
+    fixed = plan.depth - plan.layers
+    if fixed and not plan.lora:
+        learnable.upper_only(model, fixed)
     if shared.applies(model, plan.device):
-        fixed = layers(model) - plan.lora_layers if plan.lora else 0
-        join = shared.prompts(model.base_model, fixed, torch.bfloat16 if plan.short_floats else torch.float32)
+        words = causal.words_after(tokenizer, list(WORDS.values())) if plan.target == "action" else []
+        kept_as = torch.bfloat16 if plan.short_floats else torch.float32
+        join = shared.prompts(model.base_model, fixed, kept_as, max(map(len, words), default=None))
     with causal.quiet(), _labelled_positions_only(), join:
         trainer = _trainer(plan, model, tokenizer, rows, folder, report_to)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_callback(course))
         last = checkpoint(folder)
+        if plan.start and not last:
+            learnable.start_from(trainer.model, Path(plan.start), plan)
         course.resume(int(last.name.rpartition("-")[2]) if last else 0)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
         if course.last("loss") is None:
@@ -126,7 +134,7 @@ def _trainer(
         train_dataset=Dataset.from_list(learn),
         eval_dataset=Dataset.from_list(measure) if measure else None,
         processing_class=tokenizer,
-        peft_config=_adapter(plan, model) if plan.lora else None,
+        peft_config=learnable.adapter(plan, model) if plan.lora else None,
     )
     if by_reward:
         rewarded.aim(made, plan.beta, sum(map(len, causal.words_after(tokenizer, list(WORDS.values())))))
@@ -152,6 +160,7 @@ def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: l
         max_length=None,
         remove_unused_columns=False,
         precompute_ref_log_probs=True,
+        precompute_ref_batch_size=MEASURE_AT_ONCE * plan.batch_size,
         gradient_checkpointing=plan.device != "cpu",
         bf16=plan.short_floats,
         use_cpu=plan.device == "cpu",
@@ -166,26 +175,6 @@ def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: l
         report_to=report_to or "none",
         disable_tqdm=True,
         dataloader_pin_memory=plan.device != "cpu",
-    )
-
-
-def layers(model: Any) -> int:
-    """How many layers a model has, one above the other."""
-    return int(model.config.get_text_config().num_hidden_layers)
-
-
-def _adapter(plan: Plan, model: Any) -> Any:
-    """LoRA on every linear part of the upper layers (Hu et al. 2021, arXiv 2106.09685)."""
-    from peft import LoraConfig
-    from torch.nn import Linear
-
-    parts = {name.rpartition(".")[2] for name, part in model.base_model.named_modules() if isinstance(part, Linear)}
-    return LoraConfig(
-        r=plan.lora_r,
-        lora_alpha=2 * plan.lora_r,
-        target_modules=sorted(parts),
-        layers_to_transform=list(range(layers(model) - plan.lora_layers, layers(model))),
-        task_type="CAUSAL_LM",
     )
 
 

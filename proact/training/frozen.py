@@ -13,11 +13,6 @@ ROOM = 2 << 30
 """Bytes of hidden states that are kept; rows beyond them are computed anew each time."""
 
 
-def divisible(backbone: Any) -> bool:
-    """Whether a backbone is a plain stack: embeddings, `layers`, one `norm`."""
-    return all(hasattr(backbone, name) for name in ("embed_tokens", "layers", "norm"))
-
-
 def part(backbone: Any, layers: slice, **replaced: Any) -> Any:
     """Some of the layers of a backbone as one of its own, which shares their weights."""
     from torch.nn import ModuleList

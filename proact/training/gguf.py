@@ -17,6 +17,7 @@ from proact.llm import causal, weights
 from proact.training.manifest import Manifest, checked
 
 ARCHITECTURE = "llama"
+DEPTH = f"{ARCHITECTURE}.block_count"
 NORMS = "norm.weight"
 SKIPPED = ("GGUF.", "general.file_type", "general.quantization_version")
 NAMES = {
@@ -49,7 +50,7 @@ def export(folder: Path, found: Manifest, out: Path) -> None:
             f"--gguf writes policies trained from local:smollm2 or local:FILE.gguf; this one began from {found.base}"
         )
     original = weights.path(rest)
-    loaded = causal.load(found.base, folder) if found.adapter else causal.load(str(folder))
+    loaded = causal.load(found.base, folder, found.depth) if found.adapter else causal.load(str(folder))
     import gguf
 
     reader = gguf.GGUFReader(original)
@@ -58,7 +59,7 @@ def export(folder: Path, found: Manifest, out: Path) -> None:
         raise UsageError(f"{original}: is of the architecture {architecture}; only {ARCHITECTURE} can be written")
     with jsonl.replace(out) as file:
         writer = gguf.GGUFWriter(file.name, ARCHITECTURE)
-        _copy_fields(reader, writer)
+        _copy_fields(reader, writer, causal.layers(loaded.model))
         _add_tensors(loaded.model, writer)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
@@ -79,12 +80,14 @@ def manifest(path: Path) -> Manifest:
     return found
 
 
-def _copy_fields(reader: Any, writer: Any) -> None:
+def _copy_fields(reader: Any, writer: Any, depth: int) -> None:
     for name, field in reader.fields.items():
         if name.startswith(SKIPPED) or name == "general.architecture":
             continue
         kind, *inner = field.types
-        writer.add_key_value(name, field.contents(), kind, sub_type=inner[-1] if inner else None)
+        writer.add_key_value(
+            name, depth if name == DEPTH else field.contents(), kind, sub_type=inner[-1] if inner else None
+        )
 
 
 def _add_tensors(model: Any, writer: Any) -> None:

@@ -31,6 +31,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: str
     base: str
     base_fingerprint: str
+    depth: int | None = None
+    """Layers of the base that the policy keeps; None for all."""
     target: Target
     renderer: str
     adapter: bool

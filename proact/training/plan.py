@@ -26,6 +26,8 @@ LOSSES = (
     "sft",
 )
 """TRL's losses that need no further setting."""
+UPPER = 5
+"""On a CPU one layer in so many learns: what lies below is computed once, which leaves time for more pairs."""
 SMALL = 1_000_000_000
 """Parameters below which a model takes larger steps."""
 
@@ -34,13 +36,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What may be said on the command line; None is decided here."""
 
     model: str
+    start: str | None = None
     target: Target = "action"
     epochs: float = 3.0
     lr: float | None = None
     beta: float | None = None
     lora: bool = True
     lora_r: int | None = None
-    lora_layers: int | None = None
+    depth: int | None = None
+    layers: int | None = None
     qlora: bool = False
     batch_size: int | None = None
     loss: str = "sigmoid"
@@ -55,6 +59,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that decides the bytes of a trained policy, beside the data."""
 
     model: str
+    start: str | None
     target: Target
     device: str
     short_floats: bool
@@ -63,7 +68,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     beta: float
     lora: bool
     lora_r: int
-    lora_layers: int
+    depth: int
+    layers: int
     qlora: bool
     batch_size: int
     loss: list[str]
@@ -80,27 +86,47 @@ def plan(options: Options, parameters: int, layers: int) -> Plan:
     small = parameters < SMALL
     loss = losses(options.loss, options.target)
     lora = options.lora or options.qlora
-    if (options.lora_layers or 0) > layers:
-        raise UsageError(f"--lora-layers {options.lora_layers}: {options.model} has {layers}")
-    lr = options.lr or ((1e-3 if small else 5e-5) if lora else (3e-5 if small else 1e-6))
+    depth = _depth(options, where, layers)
+    if (options.layers or 0) > depth:
+        raise UsageError(f"--layers {options.layers}: the policy has {depth}")
+    learning = options.layers or (-(-depth // UPPER) if where == "cpu" else depth)
     return Plan(
         model=options.model,
+        start=options.start,
         target=options.target,
         device=where,
         short_floats=causal.short_floats(),
         epochs=options.epochs,
-        lr=lr,
+        lr=options.lr or _rate(lora, small, learning < depth),
         beta=(0.2 if loss == [rewarded.NAME] else 0.1) if options.beta is None else options.beta,
         lora=lora,
         lora_r=(options.lora_r or (8 if small else 16)) if lora else 0,
-        # On a CPU what lies below need not be computed again, and this leaves time for three times as many pairs.
-        lora_layers=(options.lora_layers or (-(-layers // 3) if where == "cpu" else layers)) if lora else 0,
+        depth=depth,
+        layers=learning,
         qlora=options.qlora,
         batch_size=options.batch_size or (8 if where == "cpu" else 16),
         loss=loss,
         seed=options.seed,
         max_length=options.max_length,
     )
+
+
+def _rate(lora: bool, small: bool, upper_only: bool) -> float:
+    """A learning rate: the fewer weights learn, the larger the steps that they can take."""
+    if lora:
+        return 1e-3 if small else 5e-5
+    if upper_only:
+        return 5e-4 if small else 2e-5
+    return 3e-5 if small else 1e-6
+
+
+def _depth(options: Options, where: str, layers: int) -> int:
+    """Layers of the base that the policy keeps. Raises UsageError for texts, which all layers must write."""
+    if options.target == "text" and options.depth not in (None, layers):
+        raise UsageError(f"--depth {options.depth}: writing takes all layers (--target action)")
+    if options.depth is not None or where != "cpu" or options.target == "text":
+        return options.depth or layers
+    return -(-layers // 2)
 
 
 def asked_for(options: Options, where: str) -> None:
@@ -137,6 +163,27 @@ def trackers(report_to: str) -> list[str]:
     if unknown := [name for name in named if name not in TRACKERS]:
         raise UsageError(f"--report-to {unknown[0]}: expected none, {', '.join(TRACKERS)}")
     return named
+
+
+def said(chosen: Plan) -> str:
+    """The settings in a line."""
+    way = "all weights"
+    if chosen.lora:
+        bits = " on 4 bits" if chosen.qlora else ""
+        way = f"LoRA of rank {chosen.lora_r}{bits}"
+    way += f" of the upper {chosen.layers} of {chosen.depth} layers"
+    numbers = "bfloat16" if chosen.short_floats else "float32"
+    parts = [
+        f"{chosen.model} on {chosen.device} ({numbers})",
+        way,
+        f"learning rate {chosen.lr:g}",
+        f"batch {chosen.batch_size}",
+        f"{chosen.epochs:g} epochs",
+        f"beta {chosen.beta:g}",
+        f"loss {'+'.join(chosen.loss)}",
+        f"target {chosen.target}",
+    ]
+    return ", ".join(parts)
 
 
 def packages() -> dict[str, str]:

@@ -7,9 +7,10 @@ states for them: so one row holds the prompt and both completions, and a mask ke
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
+from proact.llm import causal
 from proact.training import frozen
 
 STRIDE = 32
@@ -24,6 +25,7 @@ class Joined(NamedTuple):
     lengths: list[int]
     rows: Any
     columns: Any
+    common: list[int]
 
 
 def applies(model: Any, device: str) -> bool:
@@ -34,13 +36,14 @@ def applies(model: Any, device: str) -> bool:
 
 
 @contextmanager
-def prompts(backbone: Any, fixed: int, dtype: Any) -> Iterator[None]:
+def prompts(backbone: Any, fixed: int, dtype: Any, room: int | None = None) -> Iterator[None]:
     """While open, the backbone takes rows [chosen; rejected] and reads each pair as one.
 
-    What its `fixed` lower layers make of a row is kept in `dtype`.
+    What its `fixed` lower layers make of a row is kept in `dtype`. Completions of at most `room` tokens are all that is
+    read: the feed-forward part of the top layer, which looks at each token alone, then leaves out what precedes them.
     """
     original = backbone.forward
-    lower = frozen.Lower(backbone, fixed, dtype) if fixed and frozen.divisible(backbone) else None
+    lower = frozen.Lower(backbone, fixed, dtype) if fixed and causal.stacked(backbone) else None
     upper = frozen.part(backbone, slice(fixed, None)) if lower else None
 
     def forward(input_ids: Any, attention_mask: Any, **more: Any) -> Any:
@@ -49,10 +52,11 @@ def prompts(backbone: Any, fixed: int, dtype: Any) -> Iterator[None]:
         both = _joined(input_ids, attention_mask)
         given = {name: value for name, value in more.items() if value is not None}
         where = {"attention_mask": both.mask, "position_ids": both.places, **given}
-        if lower is None or upper is None:
-            out = original(input_ids=both.ids, **where)
-        else:
-            out = upper(inputs_embeds=lower.states(both.ids, both.mask, both.places, both.lengths), **where)
+        with _top(backbone, _tails(both, room)) if room else nullcontext():
+            if lower is None or upper is None:
+                out = original(input_ids=both.ids, **where)
+            else:
+                out = upper(inputs_embeds=lower.states(both.ids, both.mask, both.places, both.lengths), **where)
         out.last_hidden_state = out.last_hidden_state[both.rows, both.columns]
         return out
 
@@ -61,6 +65,34 @@ def prompts(backbone: Any, fixed: int, dtype: Any) -> Iterator[None]:
         yield
     finally:
         del backbone.forward
+
+
+def _tails(both: Joined, room: int) -> Any:
+    """Which places (pairs, tokens) predict a completion: those of it, and one before."""
+    import torch
+
+    at = torch.arange(both.ids.shape[1])
+    bounds = torch.tensor([both.common, both.lengths])[:, :, None]
+    return (at >= bounds[0] - room) & (at < bounds[1])
+
+
+@contextmanager
+def _top(backbone: Any, read: Any) -> Iterator[None]:
+    feed = getattr(backbone.layers[-1], "mlp", None) if causal.stacked(backbone) else None
+    if feed is None:
+        yield
+        return
+    original = feed.forward
+
+    def forward(states: Any) -> Any:
+        found = original(states[read])
+        return found.new_zeros(states.shape).index_put((read,), found)
+
+    feed.forward = forward
+    try:
+        yield
+    finally:
+        del feed.forward
 
 
 def _joined(ids: Any, attention: Any) -> Joined:
@@ -86,7 +118,7 @@ def _joined(ids: Any, attention: Any) -> Joined:
         columns[k + pairs, : len(second)] = torch.tensor([*range(shared), *range(len(first), end)])
     before = torch.ones(longest, longest, dtype=torch.bool).tril()
     together = (part[:, None, :] == 0) | (part[:, None, :] == part[:, :, None])
-    return Joined(joined, (before & together)[:, None], places, ends, rows, columns)
+    return Joined(joined, (before & together)[:, None], places, ends, rows, columns, common)
 
 
 def _prefix(one: list[int], other: list[int]) -> int:

@@ -1,0 +1,46 @@
+"""Which weights of a model learn, and which they begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from proact.llm import causal
+from proact.training.plan import Plan
+
+
+def upper_only(model: Any, fixed: int) -> None:
+    """Let nothing learn but the layers above the `fixed` ones, and the norm above them all."""
+    for name, weight in model.base_model.named_parameters():
+        kind, _, rest = name.partition(".")
+        weight.requires_grad = kind == "norm" or (kind == "layers" and int(rest.partition(".")[0]) >= fixed)
+    if (head := model.get_output_embeddings()) is not None:
+        head.requires_grad_(False)
+
+
+def adapter(plan: Plan, model: Any) -> Any:
+    """LoRA on every linear part of the upper layers (Hu et al. 2021, arXiv 2106.09685)."""
+    from peft import LoraConfig
+    from torch.nn import Linear
+
+    parts = {name.rpartition(".")[2] for name, part in model.base_model.named_modules() if isinstance(part, Linear)}
+    return LoraConfig(
+        r=plan.lora_r,
+        lora_alpha=2 * plan.lora_r,
+        target_modules=sorted(parts),
+        layers_to_transform=list(range(plan.depth - plan.layers, plan.depth)),
+        task_type="CAUSAL_LM",
+    )
+
+
+def start_from(model: Any, start: Path, plan: Plan) -> None:
+    """Give a model the weights that another training has ended with; what its losses compare with stays the base."""
+    from safetensors.torch import load_file
+
+    if plan.lora:
+        from peft import set_peft_model_state_dict
+
+        set_peft_model_state_dict(model, load_file(start / causal.ADAPTER))
+        return
+    for file in start.glob("*.safetensors"):
+        model.load_state_dict(load_file(file), strict=False)

@@ -1,0 +1,91 @@
+"""Which layers a policy keeps, which of them learn, and from which weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support import Cli, Row, Zygote, succeeded, write_lines
+from tiny import pairs, tiny_model
+
+from proact.llm import causal
+from proact.training import manifest
+
+torch = pytest.importorskip("torch")
+load_file = pytest.importorskip("safetensors.torch").load_file
+
+
+@pytest.fixture
+def cli(learner: Zygote) -> Cli:
+    return learner
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("tiny") / "base")
+
+
+def trained(cli: Cli, base: Path, *more: object, output: str = "policy") -> Row:
+    ran = succeeded(cli("train", "--data", "pairs.jsonl", "--model", base, "--output", output, "--json", *more))
+    report: Row = json.loads(ran.out)
+    return report
+
+
+def test_the_adapter_is_in_as_many_layers_as_asked_for(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(16))
+    trained(cli, base, "--epochs", 1, "--depth", 2, "--layers", 1)
+    adapter = json.loads(Path("policy/adapter_config.json").read_bytes())
+    assert adapter["layers_to_transform"] == [1]
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--depth", 2, "--layers", 3)
+    assert (ran.code, "--layers 3: the policy has 2" in ran.err) == (2, True)
+
+
+def test_a_policy_keeps_as_many_layers_as_asked_for(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(16))
+    trained(cli, base, "--epochs", 1)
+    assert manifest.read(Path("policy")).depth == 1
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--depth", 3)
+    assert (ran.code, f"--depth 3: {base} has 2 layers" in ran.err) == (2, True)
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--depth", 1, "--target", "text")
+    assert (ran.code, "--depth 1: writing takes all layers" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize("method", ["--lora", "--full"])
+def test_what_is_kept_below_does_not_learn(cli: Cli, base: Path, method: str) -> None:
+    write_lines("pairs.jsonl", pairs(16))
+    trained(cli, base, "--epochs", 1, "--lr", 0.01, "--depth", 2, "--layers", 1, method)
+    found = manifest.read(Path("policy"))
+    before = causal.load(str(base)).model.state_dict()
+    learned = causal.load(str(base), Path("policy"), 2) if found.adapter else causal.load("policy")
+    moved = {name for name, weight in learned.model.state_dict().items() if not torch.equal(weight, before[name])}
+    assert moved
+    assert {name for name in moved if not name.startswith("model.layers.1.")} <= {"model.norm.weight"}
+
+
+@pytest.mark.parametrize("method", ["--lora", "--full"])
+def test_a_training_begins_with_the_weights_of_another_policy(cli: Cli, base: Path, method: str) -> None:
+    write_lines("pairs.jsonl", pairs(40))
+    once = ("--epochs", 2, "--lr", 0.01, method)
+    first = trained(cli, base, *once)
+    again = trained(cli, base, *once, "--start", "policy", output="again")
+    assert again["metrics"]["loss"] < first["metrics"]["loss"]
+    still = trained(cli, base, "--epochs", 1, "--lr", 1e-12, method, "--start", "policy", output="still")
+    for file in Path("policy").glob("*.safetensors"):
+        before, after = load_file(file), load_file(Path("still", file.name))
+        assert before.keys() == after.keys()
+        assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
+    assert still["settings"]["start"] == "policy"
+
+
+def test_a_start_that_does_not_fit_is_refused(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(16))
+    trained(cli, base, "--epochs", 1)
+    told = ("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--start")
+    ran = cli(*told, "policy", "--lora-r", 4)
+    assert (ran.code, "--start policy: was trained with another lora_r than this training: 8, not 4" in ran.err) == (
+        2,
+        True,
+    )
+    ran = cli(*told, "nothing")
+    assert (ran.code, "nothing: holds no trained policy" in ran.err) == (2, True)

@@ -21,6 +21,7 @@ from proact.records import Reward, Trajectory
 from proact.rewards.specs import Spec, spec_named
 from proact.rollout import Rules
 from proact.sandbox import Isolation
+from proact.stage import INTERRUPTED
 from proact.stages import generate, reward, train
 from proact.stats.intervals import t_interval
 from proact.training.plan import Options
@@ -191,6 +192,9 @@ def _spec(settings: Settings) -> Spec:
 def _stage(name: str, told: Any, source: str | None = None) -> dict[str, Any]:
     perform = {"generate": generate, "reward": reward, "train": train}[name].perform
     report: dict[str, Any] = msgspec.json.decode(perform(Task(name, msgspec.json.encode(told), source)))
+    if report["exit_code"] == INTERRUPTED:
+        # What it has written so far is no whole stage: the next one would learn from a part of the states.
+        raise KeyboardInterrupt
     if missing := report.get("missing"):
         console.note(f"iterate: {name}: {missing} missing, going on without them")
     return report

@@ -24,6 +24,8 @@ from proact.records import Failure, Record
 
 W = TypeVar("W")
 SYNC_SECONDS = 0.1
+INTERRUPTED = 130
+"""The exit code of what a user has stopped, as shells count signals."""
 HOPELESS = 25
 
 
@@ -64,7 +66,7 @@ class Summary(msgspec.Struct):
     @property
     def exit_code(self) -> int:
         """0 all done, 3 some missing, 130 interrupted."""
-        return 130 if self.interrupted else 3 if self.failed else 0
+        return INTERRUPTED if self.interrupted else 3 if self.failed else 0
 
 
 def run_paid(

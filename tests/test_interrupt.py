@@ -77,6 +77,21 @@ def test_twice_ends_at_once(tmp_path: Path, server: ChatServer) -> None:
     command.ok(*generate(server, "t.jsonl"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_no_stage_of_a_round_goes_on_with_a_part_of_the_one_before(tmp_path: Path, number: signal.Signals) -> None:
+    world = ("--world", "keyring", "--n-test", 1, "--test-replicates", 1, "--n-states", 78, "--replicates", 50)
+    process = Command(tmp_path).start("iterate", *world, "--out", "rounds", "--json")
+    played = tmp_path / "rounds" / "round-1" / "trajectories.jsonl"
+    until = time.monotonic() + 60
+    while not (played.is_file() and played.stat().st_size) and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(number)
+    ended = finish(process)
+    assert (ended.code, ended.stdout) == (130, ""), ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert [path.name for path in sorted(played.parent.glob("*.jsonl"))] == ["trajectories.jsonl"]
+
+
 def test_before_the_work_begins(tmp_path: Path) -> None:
     command = Command(tmp_path)
     many = ["generate", "--mode", "synthetic", "--domain", "planning", "--n-states", 40_000, "--out", "t.jsonl"]

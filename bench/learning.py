@@ -35,6 +35,7 @@ from proact.worlds import WORLDS, exact, keyring
 CLEAR = 0.03
 """Advantage below which it hardly matters what is done, so that accuracy does not count it."""
 WORDINGS = 8
+UPPER_LAYERS = ("--depth", 15, "--layers", 3, "--full")
 
 
 class Found(NamedTuple):
@@ -133,7 +134,7 @@ def learned(told: argparse.Namespace, alpha: float, seed: int) -> Iterator[tuple
     """Each policy learned at a price under a seed, with its name and the seconds until it was there."""
     out = told.out / f"alpha-{alpha:g}-seed-{seed}"
     sizes = ("--epochs", told.epochs, "--batch-size", told.batch_size, "--lr", told.lr)
-    how = (*sizes, "--loss", told.loss, "--seed", seed, "--lora" if told.lora else "--full")
+    how = (*sizes, "--loss", told.loss, "--seed", seed, *UPPER_LAYERS)
     play = ("--n-states", told.n_states, "--replicates", told.replicates)
     for number in range(1, told.rounds + 1):
         world = ("--world", "keyring", "--alpha", alpha, "--rounds", number, "--out", out)
@@ -156,7 +157,6 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--lr", type=float, default=0.0007)
     parser.add_argument("--loss", default="reward")
-    parser.add_argument("--lora", action="store_true", help="an adapter instead of the weights of the upper layers")
     parser.add_argument("--control", action="store_true", help="train on shuffled pairs too")
     parser.add_argument("--out", type=Path, default=Path("outputs/learning"))
     told = parser.parse_args()

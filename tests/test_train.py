@@ -69,7 +69,7 @@ def test_the_defaults_and_the_first_example_are_printed(cli: Cli, base: Path) ->
     write_lines("pairs.jsonl", rows)
     ran = succeeded(cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--epochs", 1))
     assert "on cpu" in ran.err
-    assert "LoRA of rank 8 of the upper 1 of 1 layers, learning rate 0.001, batch 8, 1 epochs, beta 0.1" in ran.err
+    assert "LoRA of rank 8 of the upper 1 of 2 layers, learning rate 0.001, batch 8, 1 epochs, beta 0.1" in ran.err
     assert "loss sigmoid, target action" in ran.err
     shown = [row for row in rows if f"{row['state']['query']}\n</user>\nAction:| {row['chosen_action']}" in ran.err]
     assert len(shown) == 1

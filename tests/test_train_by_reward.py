@@ -69,7 +69,7 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     rows = [rewarded(n, n < 4) for n in range(8)]
     write_lines("pairs.jsonl", rows)
     trained(cli, base, "--beta", 0.5, "--epochs", 1, "--eval-fraction", 0)
-    model, tokenizer, _ = causal.load(str(base), depth=1)
+    model, tokenizer, _ = causal.load(str(base))
     said = [means(model, tokenizer, prompt_of(row)) for row in rows]
     level = fmean(value for both in said for value in both)
     goals = {True: (0.6, -0.2), False: (-0.4, 0.0)}

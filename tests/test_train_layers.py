@@ -43,8 +43,10 @@ def test_the_adapter_is_in_as_many_layers_as_asked_for(cli: Cli, base: Path) -> 
 
 def test_a_policy_keeps_as_many_layers_as_asked_for(cli: Cli, base: Path) -> None:
     write_lines("pairs.jsonl", pairs(16))
-    trained(cli, base, "--epochs", 1)
+    trained(cli, base, "--epochs", 1, "--depth", 1)
     assert manifest.read(Path("policy")).depth == 1
+    world = ("--mode", "synthetic", "--world", "keyring", "--n-states", 2, "--branches", 0)
+    succeeded(cli("generate", *world, "--policy", "trained:policy"))
     ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--depth", 3)
     assert (ran.code, f"--depth 3: {base} has 2 layers" in ran.err) == (2, True)
     ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--depth", 1, "--target", "text")

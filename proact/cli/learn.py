@@ -28,10 +28,11 @@ Lora = Annotated[bool, Option("--lora/--full", help="Train an adapter, or all we
 Rank = Annotated[int | None, Option(min=1, help="Rank of the adapter. [default: 8; from 1e9 parameters on 16]")]
 Depth = Annotated[
     int | None,
-    Option(min=1, help="Lower layers of the base that a policy of actions keeps. [default: half; on a GPU all]"),
+    Option(min=1, help="How many layers of the base, from the bottom, a policy keeps. [default: all]"),
 ]
 Layers = Annotated[
-    int | None, Option(min=1, help="How many of them, from the top, learn. [default: a fifth; on a GPU all]")
+    int | None,
+    Option(min=1, help="How many of them, from the top, learn. [default: all; adapters on a CPU: a third]"),
 ]
 Batch = Annotated[int | None, Option(min=1, help="Pairs a step. [default: 8; on a GPU 16]")]
 Target = Literal["action", "text"]

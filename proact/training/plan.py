@@ -26,8 +26,8 @@ LOSSES = (
     "sft",
 )
 """TRL's losses that need no further setting."""
-UPPER = 5
-"""On a CPU one layer in so many learns: what lies below is computed once, which leaves time for more pairs."""
+UPPER = 3
+"""On a CPU an adapter is in one layer of so many: what lies below is computed once, which leaves time for pairs."""
 SMALL = 1_000_000_000
 """Parameters below which a model takes larger steps."""
 
@@ -86,10 +86,10 @@ def plan(options: Options, parameters: int, layers: int) -> Plan:
     small = parameters < SMALL
     loss = losses(options.loss, options.target)
     lora = options.lora or options.qlora
-    depth = _depth(options, where, layers)
+    depth = _depth(options, layers)
     if (options.layers or 0) > depth:
         raise UsageError(f"--layers {options.layers}: the policy has {depth}")
-    learning = options.layers or (-(-depth // UPPER) if where == "cpu" else depth)
+    learning = options.layers or (-(-depth // UPPER) if lora and where == "cpu" else depth)
     return Plan(
         model=options.model,
         start=options.start,
@@ -120,13 +120,11 @@ def _rate(lora: bool, small: bool, upper_only: bool) -> float:
     return 3e-5 if small else 1e-6
 
 
-def _depth(options: Options, where: str, layers: int) -> int:
+def _depth(options: Options, layers: int) -> int:
     """Layers of the base that the policy keeps. Raises UsageError for texts, which all layers must write."""
     if options.target == "text" and options.depth not in (None, layers):
         raise UsageError(f"--depth {options.depth}: writing takes all layers (--target action)")
-    if options.depth is not None or where != "cpu" or options.target == "text":
-        return options.depth or layers
-    return -(-layers // 2)
+    return options.depth or layers
 
 
 def asked_for(options: Options, where: str) -> None:

@@ -1,8 +1,8 @@
 """What runs several stages: iterate, which learns a policy in rounds.
 
-Each round plays the states with every question open, values both actions as the policy so far would go on, trains a new
-policy on those pairs, and measures it on states held out. Every step is a stage with its files in the folder of the
-round, so a run that was killed goes on where it was.
+Each round plays states with every question open, in a world new ones each time, values both actions as the policy so
+far would go on, trains a new policy on those pairs, and measures it on states held out. Every step is a stage with its
+files in the folder of the round, so a run that was killed goes on where it was.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def iterate(settings: Settings) -> dict[str, Any]:
     lost = 0
     for number in range(1, settings.rounds + 1):
         method = f"round-{number}"
-        policy, missing = _round(settings, folder / method, policy)
+        policy, missing = _round(settings, number, folder / method, policy)
         lost += missing
         curve.append(_measured(settings, policy.parent, f"trained:{policy}", method))
         with jsonl.replace(folder / CURVE) as file:
@@ -80,7 +80,7 @@ def iterate(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _round(settings: Settings, folder: Path, policy: Path | None) -> tuple[Path, int]:
+def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -> tuple[Path, int]:
     """One round: the folder of its policy, and how many lines were missing to learn from.
 
     In the first one a question is followed by an answer at once; later ones go on learning where the last one ended.
@@ -93,6 +93,8 @@ def _round(settings: Settings, folder: Path, policy: Path | None) -> tuple[Path,
         policy="always-clarify",
         split=settings.split,
         count=settings.n_states,
+        # A world has as many states as one likes.
+        skip=(number - 1) * (settings.n_states or 0) if settings.world else 0,
         replicates=settings.replicates,
         branches=1,
         branch_turns=True,

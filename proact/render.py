@@ -26,27 +26,28 @@ def instructed(messages: Sequence[Message], prompt: Prompt, persona: Persona) ->
 
 def render_state(state: State, persona: Persona, messages: Sequence[Message]) -> str:
     """A decision as a policy sees it: the dialogue, the turn, the last refusal, the uncertainty and the profile."""
-    return _rendered(state, persona.profile, messages)
-
-
-def action_prompt(state: State, profile: str, messages: Sequence[Message]) -> str:
-    """What a trained policy reads; the name of an action, with a space before it, completes it.
-
-    Training, inference and the exported model use this one text: a policy knows no other.
-    """
-    return f"{_rendered(state, profile, messages)}\nAction:"
-
-
-def _rendered(state: State, profile: str, messages: Sequence[Message]) -> str:
     lines = [
         f"Kind of task: {state.domain}",
         f"Assistant turns so far: {state.dialogue_turn}",
         f"The user refused the last question: {'yes' if state.prev_reject else 'no'}",
         f"Uncertainty of the task, 0 to 1: {state.task_uncertainty:.2f}",
     ]
-    if profile:
-        lines.append(f"About the user: {profile}")
+    if persona.profile:
+        lines.append(f"About the user: {persona.profile}")
     return "\n".join([*lines, "Dialogue:", render_dialogue(messages)])
+
+
+def action_prompt(state: State, profile: str, messages: Sequence[Message]) -> str:
+    """What a trained policy reads; the name of an action, with a space before it, completes it.
+
+    Training, inference and the exported model use this one text: a policy knows no other. The dialogue stands first, so
+    that what its turns have in common is read once.
+    """
+    facts = [state.domain, f"turn {state.dialogue_turn}", f"uncertainty {state.task_uncertainty:.2f}"]
+    if state.prev_reject:
+        facts.append("the last question was refused")
+    about = [f"About the user: {profile}"] if profile else []
+    return "\n".join([render_dialogue(messages), *about, ", ".join(facts), "Action:"])
 
 
 def render_dialogue(messages: Sequence[Message]) -> str:

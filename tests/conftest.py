@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support import Cli, Server, Zygote, run
+from tiny import tiny_model
 
 from proact.sandbox import Sandbox
 
@@ -84,6 +85,12 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     running = Zygote(tmp_path_factory.mktemp("learner"), "trl", "trl.trainer.dpo_trainer", "peft", "datasets")
     yield running
     running.close()
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model, for tests that train it."""
+    return tiny_model(tmp_path_factory.mktemp("tiny") / "base")
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ def weights_at_hand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROACT_CACHE_DIR", str(KEPT))
 
 
-@pytest.fixture(scope="module")
-def made(learner: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=[(), ("--depth", 12, "--layers", 2, "--full")], ids=["adapter", "cut"])
+def made(request: pytest.FixtureRequest, learner: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a policy that has learned for three steps, and the same as GGUF."""
     weights.fetch()
     place = tmp_path_factory.mktemp("exported")
@@ -44,7 +44,7 @@ def made(learner: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = read_lines("data/dpo/pairs.jsonl")[:24]
         Path("pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
         training = ("--data", "pairs.jsonl", "--output", "policy", "--epochs", 1, "--lr", 0.003, "--eval-fraction", 0)
-        succeeded(learner("train", *training))
+        succeeded(learner("train", *training, *request.param))
         succeeded(learner("export", "policy", "--gguf", "policy.gguf"))
     return place
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
-from tiny import pair, pairs, tiny_model
+from support import Cli, Zygote, read_lines, succeeded, write_lines
+from tiny import pair, pairs, trained
 
 from proact.llm import causal
 from proact.records import PreferencePair, State
 from proact.render import action_prompt
-from proact.training import batches, examples, manifest, shared
+from proact.training import batches, examples, laid, manifest, shared
 
 torch = pytest.importorskip("torch")
 
@@ -28,22 +28,13 @@ def cli(learner: Zygote) -> Cli:
     return learner
 
 
+FACTS = "About the user: Works in a hurry.\ncoding, turn 0, uncertainty 0.50\nAction:"
 EASY = ("--lr", 0.01, "--epochs", 2)
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
-def trained(cli: Cli, base: Path, *more: object, output: str = "policy") -> Row:
-    ran = succeeded(cli("train", "--data", "pairs.jsonl", "--model", base, "--output", output, "--json", *more))
-    report: Row = json.loads(ran.out)
-    return report
-
-
 def weights_of(folder: str) -> bytes:
-    return Path(folder, "adapter_model.safetensors").read_bytes()
+    (file,) = Path(folder).glob("*.safetensors")
+    return file.read_bytes()
 
 
 def test_a_training_leaves_a_policy_its_course_and_a_picture(cli: Cli, base: Path) -> None:
@@ -71,9 +62,8 @@ def test_the_defaults_and_the_first_example_are_printed(cli: Cli, base: Path) ->
     assert "on cpu" in ran.err
     assert "LoRA of rank 8 of the upper 1 of 2 layers, learning rate 0.001, batch 8, 1 epochs, beta 0.1" in ran.err
     assert "loss sigmoid, target action" in ran.err
-    shown = [row for row in rows if f"{row['state']['query']}\n</user>\nAction:| {row['chosen_action']}" in ran.err]
+    shown = [row for row in rows if f"{row['state']['query']}\n</user>\n{FACTS}| {row['chosen_action']}" in ran.err]
     assert len(shown) == 1
-    assert "About the user: Works in a hurry." in ran.err
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(cli: Cli, base: Path) -> None:
@@ -99,9 +89,15 @@ def test_a_finished_training_is_not_repeated_and_another_does_not_take_its_place
     assert (ran.code, "holds other files" in ran.err) == (2, True)
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(cli: Cli, base: Path) -> None:
+UPPER = ("--full", "--depth", 2, "--layers", 1)
+
+
+@pytest.mark.parametrize("how", [(), (*UPPER, "--loss", "reward", "--start", "first")], ids=["adapter", "start"])
+def test_a_killed_training_goes_on_to_the_same_weights(cli: Cli, base: Path, how: tuple[object, ...]) -> None:
     write_lines("pairs.jsonl", pairs(80))
-    slow = ("--lr", 0.01, "--epochs", 12)
+    if how:
+        trained(cli, base, *UPPER, "--epochs", 1, output="first")
+    slow = ("--lr", 0.01, "--epochs", 12, *how)
     whole = trained(cli, base, *slow, output="whole")
     command = [sys.executable, "-m", "proact", "train", "--data", "pairs.jsonl", "--model", str(base)]
     running = subprocess.Popen([*command, "--output", "killed", *map(str, slow)], stderr=subprocess.DEVNULL)
@@ -139,7 +135,7 @@ def test_pairs_with_weights_are_thinned(cli: Cli, base: Path) -> None:
 
 def test_pairs_that_do_not_fit_are_left_out_and_counted(cli: Cli, base: Path) -> None:
     rows = pairs(16)
-    rows[3]["prompt"][0]["content"] *= 20
+    rows[3]["prompt"][0]["content"] *= 30
     write_lines("pairs.jsonl", rows)
     assert trained(cli, base, "--epochs", 1, "--eval-fraction", 0)["left_out"] == 1
     ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "none", "--max-length", 16)
@@ -207,7 +203,7 @@ def test_training_reads_the_bytes_that_the_policy_is_asked_with() -> None:
     state = State(id="s3", domain="coding", query=one.state["query"], task_uncertainty=0.5, tests=["assert hidden"])
     row = examples.row(one, "action")
     assert row["prompt"] == action_prompt(state, "Works in a hurry.", one.prompt)
-    assert row["prompt"].endswith("</user>\nAction:")
+    assert row["prompt"] == f"<user>\nWrite function number 3; you must ask me what it does.\n</user>\n{FACTS}"
     assert (row["chosen"], row["rejected"]) == (" Clarify", " Execute")
 
 
@@ -215,7 +211,8 @@ def test_training_reads_the_bytes_that_the_policy_is_asked_with() -> None:
 def test_reading_a_prompt_once_gives_the_same_hidden_states_and_gradients(base: Path, fixed: int) -> None:
     model, tokenizer, _ = causal.load(str(base))
     assert shared.applies(model, "cpu")
-    texts = [f"{'word ' * n}Action:{end}" for end in (" Clarify", " Execute now") for n in (3, 9, 1)]
+    prompts = ["word " * 3, "word " * 9, "word " * 9 + "and what? ", "word " * 9 + "and what? No. ", "word " * 9, ""]
+    texts = [f"{prompt}Action:{end}" for end in (" Clarify", " Execute now") for prompt in prompts]
     ids = [tokenizer(text)["input_ids"] for text in texts]
     longest = max(map(len, ids))
     tokens = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
@@ -249,8 +246,20 @@ def test_the_top_layer_feeds_forward_only_what_predicts_a_completion(base: Path)
     with shared.prompts(model.base_model, 0, torch.float32, room=2):
         spared = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
     assert torch.allclose(plain[:, 2:], spared[:, 2:], atol=1e-5)
-    # Two tokens of the prompt and both completions, of two rows with five tokens each.
-    assert read == [10, 6]
+    # The last token of the prompt and both completions, of two rows with five tokens each.
+    assert read == [10, 5]
+
+
+def test_turns_of_a_dialogue_are_laid_into_one_row(base: Path) -> None:
+    model = causal.load(str(base)).model
+    said, more = list(range(10, 20)), list(range(20, 24))
+    texts = [said + [5], said + more + [5], list(range(30, 42)), said + [6], said + more + [6], list(range(30, 42))]
+    ids = torch.nn.utils.rnn.pad_sequence(list(map(torch.tensor, texts)), batch_first=True)
+    shapes: list[tuple[int, ...]] = []
+    model.base_model.layers[0].register_forward_hook(lambda _, given, __: shapes.append(tuple(given[0].shape)))
+    with torch.no_grad(), shared.prompts(model.base_model, 0, torch.float32):
+        model.base_model(input_ids=ids, attention_mask=(ids > 0).long(), use_cache=False)
+    assert shapes == [(2, laid.STRIDE, model.config.hidden_size)]
 
 
 def test_layers_below_the_adapter_read_each_row_once(base: Path) -> None:
@@ -269,7 +278,7 @@ def test_a_batch_holds_both_actions_in_proportion_and_prompts_of_like_length() -
     lengths = [row * 7 % 100 for row in range(201)]
 
     def epoch(number: int) -> list[int]:
-        return batches.ordered(kinds, lengths, 8, seed=0, epoch=number)
+        return batches.ordered(kinds, lengths, list(map(str, range(201))), 8, seed=0, epoch=number)
 
     first, second = epoch(0), epoch(1)
     assert sorted(first) == sorted(second) == list(range(201))
@@ -279,6 +288,14 @@ def test_a_batch_holds_both_actions_in_proportion_and_prompts_of_like_length() -
     assert all(abs([kinds[row] for row in batch].count("Clarify") - len(batch) / 4) <= 1 for batch in cut)
     spans = [max(lengths[row] for row in batch) - min(lengths[row] for row in batch) for batch in cut[:-1]]
     assert sum(spans) / len(spans) < 40
+
+
+def test_a_batch_holds_whole_dialogues() -> None:
+    dialogues = [str(row // 4) for row in range(80)]
+    order = batches.ordered(["Clarify", "Execute"] * 40, [1] * 80, dialogues, 8, seed=0, epoch=0)
+    assert sorted(order) == list(range(80))
+    assert order != list(range(80))
+    assert all(len({dialogues[row] for row in order[start : start + 8]}) == 2 for start in range(0, 80, 8))
 
 
 def test_a_word_is_trained_without_what_ends_a_text() -> None:

@@ -9,8 +9,8 @@ from statistics import fmean
 
 import msgspec
 import pytest
-from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
-from tiny import means, pair, pairs, tiny_model
+from support import Cli, Row, Zygote, read_lines, write_lines
+from tiny import means, pair, pairs, trained
 
 from proact.llm import causal
 from proact.policies import Decision, Trained
@@ -25,15 +25,7 @@ def cli(learner: Zygote) -> Cli:
     return learner
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
-def trained(cli: Cli, base: Path, *more: object) -> Row:
-    made = ("train", "--data", "pairs.jsonl", "--model", base, "--output", "policy", "--loss", "reward", "--json")
-    report: Row = json.loads(succeeded(cli(*made, *more)).out)
-    return report
+BY_REWARD = ("--loss", "reward")
 
 
 REWARDED = {True: (0.8, 0.4), False: (0.3, 0.5)}
@@ -49,7 +41,7 @@ def rewarded(number: int, asks: bool) -> Row:
 def test_by_reward_the_chance_of_asking_says_how_much_it_is_worth(cli: Cli, base: Path) -> None:
     """Logistic of advantage over beta: 1 / (1 + exp(-0.4 / 0.2)) = 0.88 and 1 / (1 + exp(0.2 / 0.2)) = 0.27."""
     write_lines("pairs.jsonl", [rewarded(n, n % 3 == 0) for n in range(60)])
-    report = trained(cli, base, "--lr", 0.01, "--epochs", 10, "--eval-fraction", 0.1)
+    report = trained(cli, base, *BY_REWARD, "--lr", 0.01, "--epochs", 10, "--eval-fraction", 0.1)
     assert (report["settings"]["loss"], report["settings"]["beta"]) == (["reward"], 0.2)
     # Pairs are not drawn by what they weigh: each one comes once.
     assert report["pairs"] == 60
@@ -61,25 +53,32 @@ def test_by_reward_the_chance_of_asking_says_how_much_it_is_worth(cli: Cli, base
 
 
 def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
-    """beta ((d_chosen^2 + d_rejected^2) / 2 + (d_chosen - d_rejected)^2) with beta 0.5; d is how far from its goal.
+    """beta ((d_clarify^2 + d_execute^2) / 2 + (d_clarify - d_execute)^2) with beta 0.5; d is how far from its goal.
+
+    It is that of each distance less the batch's mean, and a tenth of that of the two means; a batch are all 8 pairs.
 
     Goals lie (0.8 - 0.5) / 0.5 = 0.6 and (0.4 - 0.5) / 0.5 = -0.2 from the level where asking is better, and
     (0.3 - 0.5) / 0.5 = -0.4 and (0.5 - 0.5) / 0.5 = 0 where it is not; the mean reward is 0.5.
     """
     rows = [rewarded(n, n < 4) for n in range(8)]
     write_lines("pairs.jsonl", rows)
-    trained(cli, base, "--beta", 0.5, "--epochs", 1, "--eval-fraction", 0)
+    trained(cli, base, *BY_REWARD, "--beta", 0.5, "--epochs", 1, "--eval-fraction", 0)
     model, tokenizer, _ = causal.load(str(base))
     said = [means(model, tokenizer, prompt_of(row)) for row in rows]
     level = fmean(value for both in said for value in both)
     goals = {True: (0.6, -0.2), False: (-0.4, 0.0)}
-    losses = []
+    distances = []
     for row, (clarify, execute) in zip(rows, said, strict=True):
         asked, answered = goals[row["chosen_action"] == "Clarify"]
-        one, other = clarify - level - asked, execute - level - answered
-        losses.append(0.5 * ((one**2 + other**2) / 2 + (one - other) ** 2))
+        distances.append((clarify - level - asked, execute - level - answered))
+    mean = tuple(map(fmean, zip(*distances, strict=True)))
+    apart = fmean(squares(one - mean[0], other - mean[1]) for one, other in distances)
     # The training multiplies in 16 bits.
-    assert read_lines("policy/train.jsonl")[0]["loss"] == pytest.approx(fmean(losses), rel=0.03)
+    assert read_lines("policy/train.jsonl")[0]["loss"] == pytest.approx(0.5 * (apart + squares(*mean) / 10), rel=0.03)
+
+
+def squares(clarify: float, execute: float) -> float:
+    return (clarify**2 + execute**2) / 2 + (clarify - execute) ** 2
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ def test_pairs_that_were_selected_by_their_margin_are_refused(cli: Cli, base: Pa
     ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--loss", "reward")
     assert (ran.code, message in ran.err, "reward --no-thin" in ran.err) == (2, True, True)
     Path("pairs.meta.json").write_text(json.dumps({"pairs": "weighted", "thinned": False}), "utf-8")
-    assert trained(cli, base, "--epochs", 1)["pairs"] == 8
+    assert trained(cli, base, *BY_REWARD, "--epochs", 1)["pairs"] == 8
 
 
 def test_rewards_are_of_actions_not_of_texts(cli: Cli, base: Path) -> None:

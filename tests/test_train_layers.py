@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from support import Cli, Row, Zygote, succeeded, write_lines
-from tiny import pairs, tiny_model
+from support import Cli, Zygote, succeeded, write_lines
+from tiny import pairs, trained
 
 from proact.llm import causal
 from proact.training import manifest
@@ -19,17 +19,6 @@ load_file = pytest.importorskip("safetensors.torch").load_file
 @pytest.fixture
 def cli(learner: Zygote) -> Cli:
     return learner
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
-def trained(cli: Cli, base: Path, *more: object, output: str = "policy") -> Row:
-    ran = succeeded(cli("train", "--data", "pairs.jsonl", "--model", base, "--output", output, "--json", *more))
-    report: Row = json.loads(ran.out)
-    return report
 
 
 def test_the_adapter_is_in_as_many_layers_as_asked_for(cli: Cli, base: Path) -> None:
@@ -91,3 +80,20 @@ def test_a_start_that_does_not_fit_is_refused(cli: Cli, base: Path) -> None:
     )
     ran = cli(*told, "nothing")
     assert (ran.code, "nothing: holds no trained policy" in ran.err) == (2, True)
+    file = Path("policy/adapter_model.safetensors")
+    weights = bytearray(file.read_bytes())
+    weights[-1] ^= 1
+    file.write_bytes(weights)
+    ran = cli(*told, "policy")
+    assert (ran.code, "policy: holds other weights than its policy.json describes" in ran.err) == (2, True)
+
+
+def test_layers_of_a_model_that_is_no_plain_stack_are_refused(cli: Cli, base: Path) -> None:
+    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+    words = AutoTokenizer.from_pretrained(base)
+    GPT2LMHeadModel(GPT2Config(vocab_size=len(words), n_embd=32, n_layer=2, n_head=2)).save_pretrained("other")
+    words.save_pretrained("other")
+    write_lines("pairs.jsonl", pairs(8))
+    ran = cli("train", "--data", "pairs.jsonl", "--model", "other", "--output", "p", "--full", "--layers", 1)
+    assert (ran.code, "--layers with --full: this model is no plain stack of layers" in ran.err) == (2, True)

@@ -31,11 +31,6 @@ WORLD = ("--mode", "synthetic", "--world", "keyring")
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
-@pytest.fixture(scope="module")
 def made(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy that has learned to ask where it must."""
     import msgspec

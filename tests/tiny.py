@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from support import Row
+from support import Cli, Row, succeeded
 
 WORDS = ("Clarif", "Exec", "Action:", "user", "assistant", "coding", "What", "which", "list", "key")
 TEMPLATE = (
@@ -100,6 +101,13 @@ def pair(number: int, asks: bool, **fields: Any) -> Row:
 
 def pairs(count: int = 40) -> list[Row]:
     return [pair(number, number % 2 == 0) for number in range(count)]
+
+
+def trained(cli: Cli, base: Path, *more: object, output: str = "policy") -> Row:
+    """What `proact train` says of a training on pairs.jsonl."""
+    ran = succeeded(cli("train", "--data", "pairs.jsonl", "--model", base, "--output", output, "--json", *more))
+    report: Row = json.loads(ran.out)
+    return report
 
 
 def means(model: Any, tokenizer: Any, prompt: str) -> tuple[float, float]:

@@ -43,9 +43,10 @@ def read_states(path: Path, domain: str | None = None, start: int = 0, end: int 
 
 
 def select(
-    states: Iterator[State], *, domain: str | None, split: str | None, count: int | None, repeat: bool
+    states: Iterator[State], *, domain: str | None, split: str | None, skip: int, count: int | None, repeat: bool
 ) -> list[Placed]:
-    """The states to play. More than there are is refused, unless they may be repeated as further replicates."""
+    """The states to play, without the first `skip` of those that fit. More than there are is refused, unless they may
+    be repeated as further replicates."""
     places: dict[str, int] = {}
     fitting: list[Placed] = []
     for state in states:
@@ -56,6 +57,9 @@ def select(
     if not fitting:
         wanted = [f"domain {domain}" if domain else "", f"split {split}" if split else ""]
         raise UsageError(f"the data set holds no state of {' and '.join(filter(None, wanted)) or 'any kind'}")
+    if skip >= len(fitting):
+        raise UsageError(f"--skip {skip} leaves none of the {len(fitting)} states there are")
+    fitting = fitting[skip:]
     if count is None or count <= len(fitting):
         return fitting[:count]
     if not repeat:

@@ -13,7 +13,7 @@ from proact.policies.base import Decision
 from proact.records import State, Usage
 from proact.render import action_prompt
 from proact.training import gguf
-from proact.training.manifest import FILE, WORDS, read
+from proact.training.manifest import WORDS, read, weighed
 
 ROWS = 8
 """States that are scored at once."""
@@ -92,8 +92,7 @@ class Trained:
             spelled = [self.manifest.spelling[action] for action in ("Clarify", "Execute")]
             return lambda prompts: [engine.log_probs(prompt, spelled) for prompt in prompts]
         manifest = self.manifest
-        if causal.content(self._path) != manifest.weights:
-            raise UsageError(f"{self._path}: holds other weights than its {FILE} describes; train again")
+        weighed(self._path, manifest)
         loaded = (
             causal.load(manifest.base, self._path, manifest.depth) if manifest.adapter else causal.load(str(self._path))
         )

@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     domain: str | None = None
     split: str | None = None
     n_states: int | None = None
+    skip: int = 0
     repeat: bool = False
     persona: str = ""
     personas: str | None = None
@@ -124,22 +125,28 @@ class Generate:
         if self.world:
             return self._world_states(self.world)
         if settings.mode == "synthetic":
-            found = puzzles.states(settings.domain or "coding", settings.n_states or 50)
-            return [Placed(state, place) for place, state in enumerate(found)]
+            found = puzzles.states(settings.domain or "coding", settings.skip + (settings.n_states or 50))
+            return [Placed(state, place) for place, state in enumerate(found)][settings.skip :]
         if task.source is None:
             raise UsageError("--mode dataset needs a --dataset")
         found = read_states(Path(task.source), settings.domain, task.start, task.end)
         return select(
-            found, domain=settings.domain, split=settings.split, count=settings.n_states, repeat=settings.repeat
+            found,
+            domain=settings.domain,
+            split=settings.split,
+            skip=settings.skip,
+            count=settings.n_states,
+            repeat=settings.repeat,
         )
 
     def _world_states(self, world: World) -> list[Placed]:
         """One round through the starts of a world, or as many as it takes to find the states that are wanted."""
         settings = self.settings
-        wanted = settings.n_states
-        made = world.states(world.count * (wanted or 1))
+        wanted, skip = settings.n_states, settings.skip
+        made = world.states(world.count * (skip + (wanted or 1)))
         fitting = (state for state in made if settings.split in (None, state.split))
-        return select(islice(fitting, wanted), domain=settings.domain, split=None, count=wanted, repeat=False)
+        enough = islice(fitting, None if wanted is None else skip + wanted)
+        return select(enough, domain=settings.domain, split=None, skip=skip, count=wanted, repeat=False)
 
     def _spec(self) -> dict[str, object]:
         settings, rules = self.settings, self.settings.rules

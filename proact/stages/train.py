@@ -19,7 +19,7 @@ from proact.executor import Task
 from proact.keys import digest
 from proact.llm import causal
 from proact.records import PreferencePair
-from proact.training import dpo, examples, manifest, rewarded
+from proact.training import batches, dpo, examples, manifest, rewarded
 from proact.training.plan import Options, Plan, as_json, asked_for, losses, packages, plan, said, trackers
 from proact.training.progress import Course
 
@@ -113,13 +113,16 @@ class TrainRun:
 
     def _refuse_start(self, chosen: Plan, base: str) -> None:
         """Weights can only take the place of others like them."""
-        if self.start is None:
+        if self.start is None or self.options.start is None:
             return
+        manifest.weighed(Path(self.options.start), self.start)
         theirs, ours = {**self.start.settings, "weights": self.start.base_fingerprint}, as_json(chosen)
         for name, value in {**{name: ours[name] for name in SAME}, "weights": base}.items():
             if (other := theirs.get(name)) != value:
-                where = f"--start {self.options.start}"
-                raise UsageError(f"{where}: was trained with another {name} than this training: {other}, not {value}")
+                raise UsageError(
+                    f"--start {self.options.start}: was trained with another {name} than this training: "
+                    f"{other}, not {value}"
+                )
 
     def _refuse_constant(self) -> None:
         action = self.meta.get("constant_policy")
@@ -225,7 +228,8 @@ class TrainRun:
 def _facts(pair: PreferencePair) -> dict[str, Any]:
     """The columns beside the text."""
     earned = zip(rewarded.REWARDS, (pair.rewards.chosen, pair.rewards.rejected), strict=True)
-    return {dpo.ACTION: pair.chosen_action, **dict(earned)}
+    dialogue = f"{pair.state_id} {pair.persona} {pair.seed}"
+    return {batches.ACTION: pair.chosen_action, batches.DIALOGUE: dialogue, **dict(earned)}
 
 
 def _shown(row: dict[str, Any]) -> str:

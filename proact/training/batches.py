@@ -4,45 +4,71 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from proact.keys import keyed_random
 
+ACTION = "action"
+"""Column of a row: what its pair chose, whatever its text."""
+DIALOGUE = "dialogue"
+"""Column of a row: the same for turns of one dialogue."""
+ASKS = "asks"
+"""Part of a batch (pairs,): whether the pair chose to ask."""
 WINDOW = 8
 """Batches whose rows are sorted by length together; more would put all short prompts side by side."""
 
 
-def ordered(kinds: Sequence[str], lengths: Sequence[int], size: int, seed: int, epoch: int) -> list[int]:
-    """A shuffled order of rows whose batches hold each kind in proportion, and rows of like length.
+def ordered(
+    kinds: Sequence[str], lengths: Sequence[int], dialogues: Sequence[str], size: int, seed: int, epoch: int
+) -> list[int]:
+    """A shuffled order of rows whose batches hold each kind in proportion, whole dialogues, and rows of like length.
 
     All prompts have far more in common than what sets them apart. A batch that prefers one action by chance, or prefers
-    it where prompts are long, moves what they have in common, and that noise hides what there is to learn. And rows of
-    like length need little padding.
+    it where prompts are long, moves what they have in common, and that noise hides what there is to learn. Rows of like
+    length need little padding, and turns of a dialogue are read together.
     """
     chance = keyed_random(seed, "", "", 0, epoch, "order of the pairs")
-    rows = list(range(len(kinds)))
-    chance.shuffle(rows)
-    rows = _spread(rows, kinds)
+    together: dict[str, list[int]] = defaultdict(list)
+    for row, dialogue in enumerate(dialogues):
+        together[dialogue].append(row)
+    groups = list(together.values())
+    chance.shuffle(groups)
     found: list[int] = []
-    for start in range(0, len(rows), WINDOW * size):
-        window = _spread(sorted(rows[start : start + WINDOW * size], key=lengths.__getitem__), kinds)
-        whole = len(window) // size * size
-        full = [window[place : place + size] for place in range(0, whole, size)]
+    rest: list[int] = []
+    for window in _windows(_spread(groups, kinds), WINDOW * size):
+        near = _spread(sorted(window, key=lambda group: max(lengths[row] for row in group)), kinds)
+        rows = [*rest, *(row for group in near for row in group)]
+        whole = len(rows) // size * size
+        full = [rows[place : place + size] for place in range(0, whole, size)]
         chance.shuffle(full)
-        found += [row for batch in full for row in batch] + window[whole:]
-    return found
+        found += [row for batch in full for row in batch]
+        rest = rows[whole:]
+    return found + rest
 
 
-def _spread(rows: Sequence[int], kinds: Sequence[str]) -> list[int]:
-    """Rows such that every stretch holds each kind in proportion; the rows of a kind keep their order."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        groups[kinds[row]].append(row)
-    place = {row: (rank + 0.5) / len(group) for group in groups.values() for rank, row in enumerate(group)}
-    return sorted(rows, key=place.__getitem__)
+def _windows(groups: Sequence[list[int]], rows: int) -> Iterator[list[list[int]]]:
+    """The groups in stretches of so many rows, or a few more."""
+    window: list[list[int]] = []
+    for group in groups:
+        window.append(group)
+        if sum(map(len, window)) >= rows:
+            yield window
+            window = []
+    if window:
+        yield window
 
 
-def sampler(kinds: Sequence[str], lengths: Sequence[int], size: int, seed: int) -> Any:
+def _spread(groups: Sequence[list[int]], kinds: Sequence[str]) -> list[list[int]]:
+    """Groups such that every stretch holds each kind of first row in proportion; those of a kind keep their order."""
+    alike: dict[str, list[list[int]]] = defaultdict(list)
+    for group in groups:
+        alike[kinds[group[0]]].append(group)
+    placed = [((rank + 0.5) / len(found), group) for found in alike.values() for rank, group in enumerate(found)]
+    return [group for _, group in sorted(placed, key=itemgetter(0))]
+
+
+def sampler(kinds: Sequence[str], lengths: Sequence[int], dialogues: Sequence[str], size: int, seed: int) -> Any:
     """The order of each epoch, as torch takes it."""
     from torch.utils.data import Sampler
 
@@ -54,7 +80,7 @@ def sampler(kinds: Sequence[str], lengths: Sequence[int], size: int, seed: int) 
             return len(kinds)
 
         def __iter__(self) -> Iterator[int]:
-            return iter(ordered(kinds, lengths, size, seed, self.epoch))
+            return iter(ordered(kinds, lengths, dialogues, size, seed, self.epoch))
 
         def set_epoch(self, epoch: int) -> None:
             self.epoch = epoch
@@ -62,11 +88,13 @@ def sampler(kinds: Sequence[str], lengths: Sequence[int], size: int, seed: int) 
     return Ordered()
 
 
-def collator(pad: int, end: int | None) -> Any:
+def collator(pad: int, end: int | None, *, which: bool = False) -> Any:
     """TRL's batches without the end-of-text token behind a completion, when `end` is given.
 
-    It takes no part where two words are compared, but would take a share of what is learned.
+    It takes no part where two words are compared, but would take a share of what is learned. With `which`, a batch
+    tells what its pairs chose.
     """
+    import torch
     from trl.trainer.dpo_trainer import DataCollatorForPreference
 
     def stripped(ids: list[int]) -> list[int]:
@@ -78,6 +106,8 @@ def collator(pad: int, end: int | None) -> Any:
             batch: dict[str, Any] = super().torch_call(
                 [{**one, **{side: stripped(one[side]) for side in sides}} for one in examples]
             )
+            if which:
+                batch[ASKS] = torch.tensor([one[ACTION] == "Clarify" for one in examples])
             return batch
 
     return Words(pad_token_id=pad)

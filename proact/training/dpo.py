@@ -15,15 +15,18 @@ from typing import Any
 from proact.errors import Diverged
 from proact.llm import causal
 from proact.training import batches, learnable, rewarded, shared
+from proact.training.batches import ACTION, DIALOGUE
 from proact.training.manifest import WORDS
 from proact.training.plan import Plan
 from proact.training.progress import Course
 
 CHECKPOINTS = "checkpoints"
 KEPT = 2
-ACTION, LENGTH = "action", "length"
-"""Columns of a row: what its pair chose, whatever its text, and how many tokens it has."""
+LENGTH = "length"
+"""Column of a row: how many tokens it has."""
 WARMUP = 0.1
+FORGETS = 0.99
+"""AdamW's second beta: a training has hundreds of steps, and the usual mean over a thousand never forgets the first."""
 LOGGED = 50
 SAVED = 10
 MEASURE_AT_ONCE = 2
@@ -45,10 +48,14 @@ def base_model(name: str, *, qlora: bool) -> tuple[Any, Any]:
 
 
 def fitting(tokenizer: Any, rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """The rows whose prompt and longer completion fit into `limit` tokens, short ones first: a cut prompt is another
-    state."""
+    """The rows whose prompt and longer completion fit into `limit` tokens: a cut prompt is another state. Short ones
+    come first, and dialogues together."""
     measured = [{**row, LENGTH: _length(tokenizer, row)} for row in rows]
-    return sorted((row for row in measured if row[LENGTH] <= limit), key=lambda row: int(row[LENGTH]))
+    fit = [row for row in measured if row[LENGTH] <= limit]
+    longest: dict[str, int] = {}
+    for row in fit:
+        longest[row[DIALOGUE]] = max(row[LENGTH], longest.get(row[DIALOGUE], 0))
+    return sorted(fit, key=lambda row: (longest[row[DIALOGUE]], row[DIALOGUE], row[LENGTH]))
 
 
 def _length(tokenizer: Any, row: dict[str, Any]) -> int:
@@ -84,7 +91,9 @@ def train(
         words = causal.words_after(tokenizer, list(WORDS.values())) if plan.target == "action" else []
         kept_as = torch.bfloat16 if plan.short_floats else torch.float32
         join = shared.prompts(model.base_model, fixed, kept_as, max(map(len, words), default=None))
-    with causal.quiet(), _labelled_positions_only(), join:
+    still = plan.device == "cpu" and plan.short_floats and (plan.lora or fixed)
+    head = _short_head(model) if still else nullcontext()
+    with causal.quiet(), _labelled_positions_only(), join, head:
         trainer = _trainer(plan, model, tokenizer, rows, folder, report_to)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_callback(course))
@@ -97,11 +106,12 @@ def train(
             raise Diverged("the loss is no number any more: train with a smaller --lr")
         if rows[1] and "eval_loss" not in course.rows[-1]:
             trainer.evaluate()
-        if trainer.is_world_process_zero():
+    if trainer.is_world_process_zero():
+        with causal.quiet():
             trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-            # Its author cannot know what this is; the manifest does.
-            (folder / "README.md").unlink(missing_ok=True)
+        # Its author cannot know what this is; the manifest does.
+        (folder / "README.md").unlink(missing_ok=True)
 
 
 def _trainer(
@@ -119,8 +129,8 @@ def _trainer(
     by_reward = plan.loss == [rewarded.NAME]
     kind = rewarded.trainer() if by_reward else DPOTrainer
     learn, measure = rows
-    kinds, lengths = ([row[name] for row in learn] for name in (ACTION, LENGTH))
-    order = batches.sampler(kinds, lengths, plan.batch_size, plan.seed)
+    kinds, lengths, dialogues = ([row[name] for row in learn] for name in (ACTION, LENGTH, DIALOGUE))
+    order = batches.sampler(kinds, lengths, dialogues, plan.batch_size, plan.seed)
 
     class Trainer(kind):  # type: ignore[misc, valid-type]
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
@@ -130,7 +140,7 @@ def _trainer(
     made = Trainer(
         model=model,
         args=_arguments(plan, len(learn), bool(measure), folder, report_to),
-        data_collator=batches.collator(tokenizer.pad_token_id, end),
+        data_collator=batches.collator(tokenizer.pad_token_id, end, which=by_reward),
         train_dataset=Dataset.from_list(learn),
         eval_dataset=Dataset.from_list(measure) if measure else None,
         processing_class=tokenizer,
@@ -155,6 +165,7 @@ def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: l
         num_train_epochs=plan.epochs,
         learning_rate=plan.lr,
         warmup_steps=WARMUP,
+        adam_beta2=FORGETS,
         beta=plan.beta,
         loss_type=[name for name in plan.loss if name != rewarded.NAME] or ["sigmoid"],
         max_length=None,
@@ -207,6 +218,21 @@ def _callback(course: Course) -> Any:
                 control.should_training_stop = True
 
     return Follow()
+
+
+@contextmanager
+def _short_head(model: Any) -> Iterator[None]:
+    """Keep a head that does not learn in the 16 bits that it is multiplied in: it is wide, and each step would convert
+    all of it twice."""
+    import torch
+
+    head = model.get_output_embeddings()
+    whole = head.weight
+    head.weight = torch.nn.Parameter(whole.detach().bfloat16(), requires_grad=False)
+    try:
+        yield
+    finally:
+        head.weight = whole
 
 
 @contextmanager

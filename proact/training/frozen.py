@@ -6,8 +6,9 @@ On a CPU they are most of the forward pass; the backward pass ends at the lowest
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+from proact.training.laid import Laid, Path
 
 ROOM = 2 << 30
 """Bytes of hidden states that are kept; rows beyond them are computed anew each time."""
@@ -22,6 +23,14 @@ def part(backbone: Any, layers: slice, **replaced: Any) -> Any:
     return found
 
 
+class Kept(NamedTuple):
+    """The hidden states of a row (tokens, width), as far as they are not those of another row before it."""
+
+    before: tuple[int, ...] | None
+    common: int
+    rest: Any
+
+
 class Lower:
     """The first `count` layers of a backbone, and what they made of each row."""
 
@@ -30,33 +39,42 @@ class Lower:
 
         self._layers = part(backbone, slice(count), norm=Identity())
         self._dtype = dtype
-        self._kept: dict[bytes, Any] = {}
+        self._kept: dict[tuple[int, ...], Kept] = {}
         self._room = ROOM
 
-    def states(self, ids: Any, mask: Any, places: Any, lengths: Sequence[int]) -> Any:
-        """The hidden states (rows, tokens, width) of rows that hold `lengths` tokens each; padding is zero.
-
-        Ids and places tell rows apart: with the places it is known where the second completion begins.
-        """
+    def states(self, laid: Laid) -> Any:
+        """The hidden states (rows, tokens, width) of rows that are laid together; those of padding are zero."""
         import torch
 
-        both = torch.stack([ids, places], 1)
-        names = [row[:, :length].numpy().tobytes() for row, length in zip(both, lengths, strict=True)]
-        found = {name: self._kept[name] for name in names if name in self._kept}
-        if len(found) < len(set(names)):
+        states = torch.zeros((*laid.ids.shape, self._layers.config.hidden_size))
+        new = [path for path in laid.paths.values() if path.tokens not in self._kept]
+        if new:
             with torch.no_grad():
-                read = self._layers(input_ids=ids, attention_mask=mask, position_ids=places).last_hidden_state
-            for name, row, length in zip(names, read, lengths, strict=True):
-                if name not in found:
-                    found[name] = self._keep(name, row[:length].to(self._dtype))
-        states = torch.zeros((*ids.shape, self._layers.config.hidden_size))
-        for row, (name, length) in enumerate(zip(names, lengths, strict=True)):
-            states[row, :length] = found[name]
+                given = {"attention_mask": laid.mask, "position_ids": laid.places}
+                read = self._layers(input_ids=laid.ids, **given).last_hidden_state.to(self._dtype)
+            for path in new:
+                states[path.laid, path.at] = read[path.laid, path.at].float()
+                self._keep(path, read[path.laid, path.at])
+        for path in laid.paths.values():
+            if path.tokens in self._kept:
+                states[path.laid, path.at[path.common :]] = self._whole(path.tokens)[path.common :].float()
         return states
 
-    def _keep(self, name: bytes, states: Any) -> Any:
-        size = states.numel() * states.element_size()
+    def _keep(self, path: Path, states: Any) -> None:
+        if path.tokens in self._kept:
+            return
+        linked = path.before in self._kept
+        common = path.common if linked else 0
+        rest = states[common:].clone()
+        size = rest.numel() * rest.element_size()
         if size <= self._room:
             self._room -= size
-            self._kept[name] = states.clone()
-        return states
+            self._kept[path.tokens] = Kept(path.before if linked else None, common, rest)
+
+    def _whole(self, tokens: tuple[int, ...]) -> Any:
+        import torch
+
+        found = self._kept[tokens]
+        if found.before is None:
+            return found.rest
+        return torch.cat([self._whole(found.before)[: found.common], found.rest])

@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from proact.errors import UsageError
 from proact.llm import causal
 from proact.training.plan import Plan
 
 
 def upper_only(model: Any, fixed: int) -> None:
-    """Let nothing learn but the layers above the `fixed` ones, and the norm above them all."""
+    """Let nothing learn but the layers above the `fixed` ones, and the norm above them all.
+
+    Raises UsageError for a model that is no plain stack of layers.
+    """
+    if not causal.stacked(model.base_model):
+        raise UsageError("--layers with --full: this model is no plain stack of layers")
     for name, weight in model.base_model.named_parameters():
         kind, _, rest = name.partition(".")
         weight.requires_grad = kind == "norm" or (kind == "layers" and int(rest.partition(".")[0]) >= fixed)

@@ -9,6 +9,7 @@ import msgspec
 
 from proact.errors import UsageError
 from proact.keys import digest
+from proact.llm import causal
 from proact.records import State
 from proact.render import action_prompt
 
@@ -52,6 +53,12 @@ def read(folder: Path) -> Manifest:
     if not path.is_file():
         raise UsageError(f"{folder}: holds no trained policy (no {FILE}); an interrupted training goes on when rerun")
     return checked(path.read_bytes(), str(path))
+
+
+def weighed(folder: Path, found: Manifest) -> None:
+    """Raises UsageError when a folder holds other weights than those that its manifest was written for."""
+    if causal.content(folder) != found.weights:
+        raise UsageError(f"{folder}: holds other weights than its {FILE} describes; train again")
 
 
 def checked(raw: bytes, where: str) -> Manifest:

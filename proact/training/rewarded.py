@@ -15,19 +15,37 @@ from __future__ import annotations
 from statistics import fmean
 from typing import Any
 
+from proact.training import batches
+
 NAME = "reward"
 REWARDS = ("chosen_reward", "rejected_reward")
 """Columns of a row: what its pair says that each side earned."""
+COMMON = 0.1
+"""What the mean distance of a batch weighs. In the beginning it is most of every distance, and the same step makes it
+smaller for all prompts: at full weight that step drowns those that tell prompts apart."""
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
 """Columns that TRL adds, and that its losses compare with: log-probabilities under the base. Here they become goals."""
 
 
 def trainer() -> Any:
-    """TRL's trainer with this loss: the mean over pairs of beta ((d_chosen^2 + d_rejected^2) / 2 +
-    (d_chosen - d_rejected)^2), where d is the distance of a log-probability per token from its goal."""
+    """TRL's trainer with this loss: the mean over pairs of beta ((d_clarify^2 + d_execute^2) / 2 +
+    (d_clarify - d_execute)^2), where d is the distance of a log-probability per token from its goal.
+
+    It is taken of each distance less its mean over the batch, and a tenth of it (`COMMON`) of these two means.
+    """
+    import torch
     from trl import DPOTrainer
 
+    def squares(distances: Any) -> Any:
+        clarify, execute = distances
+        return ((clarify**2 + execute**2) / 2 + (clarify - execute) ** 2).mean()
+
     class Rewarded(DPOTrainer):  # type: ignore[misc]
+        def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
+            # All that it does not know goes to the model.
+            known = {name: value for name, value in inputs.items() if name != batches.ASKS}
+            return super().compute_ref_log_probs(model, known)
+
         def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
             labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
             read = {name: inputs[name] for name in ("input_ids", "attention_mask")}
@@ -38,7 +56,10 @@ def trainer() -> Any:
             metrics = self._metrics["train" if self.model.training else "eval"]
             metrics["rewards/margins"].append(margins.mean().item())
             metrics["rewards/accuracies"].append((margins > 0).float().mean().item())
-            return self.beta * ((above**2 + below**2) / 2 + (above - below) ** 2).mean()
+            asked = inputs[batches.ASKS]
+            distances = torch.stack([torch.where(asked, above, below), torch.where(asked, below, above)])
+            shared = distances.mean(1, keepdim=True)
+            return self.beta * (squares(distances - shared) + COMMON * squares(shared))
 
     return Rewarded
 

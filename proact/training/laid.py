@@ -1,0 +1,99 @@
+"""Rows of tokens laid together: what begins alike is there once, and each token sees its own past alone.
+
+TRL lays chosen and rejected out as two rows, and turns of a dialogue as others. A causal model gives the same hidden
+states wherever tokens begin alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+STRIDE = 32
+ALIKE = 0.5
+"""The share of a row that is in the row before it when both are laid together."""
+
+
+class Path(NamedTuple):
+    """Of a row that came: its tokens, the laid row that holds them and where, and what it shares with another row."""
+
+    tokens: tuple[int, ...]
+    laid: int
+    at: list[int]
+    before: tuple[int, ...] | None
+    common: int
+
+
+class Laid(NamedTuple):
+    """Rows laid together (rows, tokens), what each token may see (rows, 1, tokens, tokens), its place in its text, and
+    the paths of the rows that came, those that share something after what they share it with."""
+
+    ids: Any
+    mask: Any
+    places: Any
+    paths: dict[int, Path]
+
+
+def lay(ids: Any, attention: Any) -> Laid:
+    """Rows (rows, tokens) laid together; what the attention mask leaves out of them is padding at their end."""
+    import torch
+
+    paths = _paths([tuple(row[:n]) for row, n in zip(ids.tolist(), attention.sum(-1).tolist(), strict=True)])
+    rows = max(path.laid for path in paths.values()) + 1
+    longest = -(-(max(max(path.at) for path in paths.values()) + 1) // STRIDE) * STRIDE
+    laid, places = (torch.zeros((rows, longest), dtype=torch.long) for _ in range(2))
+    seen = torch.zeros((rows, longest, longest), dtype=torch.bool)
+    # What pads a row sees itself: a softmax over nothing is no number.
+    seen[:, torch.arange(longest), torch.arange(longest)] = True
+    for path in paths.values():
+        at = torch.tensor(path.at)
+        laid[path.laid, at] = torch.tensor(path.tokens)
+        places[path.laid, at] = torch.arange(len(at))
+        seen[path.laid, at[:, None], at] |= torch.ones(len(at), len(at), dtype=torch.bool).tril()
+    return Laid(laid, seen[:, None], places, paths)
+
+
+def origins(laid: Laid, ids: Any) -> tuple[Any, Any]:
+    """Where each token of the rows that came is now; padding is anywhere."""
+    import torch
+
+    rows, columns = (torch.zeros(ids.shape, dtype=torch.long) for _ in range(2))
+    for row, path in laid.paths.items():
+        rows[row] = path.laid
+        columns[row, : len(path.at)] = torch.tensor(path.at)
+    return rows, columns
+
+
+def tails(laid: Laid, room: int) -> Any:
+    """Which places (rows, tokens) predict a completion: those of it, and one before."""
+    import torch
+
+    found = torch.zeros(laid.ids.shape, dtype=torch.bool)
+    for path in laid.paths.values():
+        found[path.laid, path.at[-room - 1 :]] = True
+    return found
+
+
+def _paths(texts: list[tuple[int, ...]]) -> dict[int, Path]:
+    """In the order of their tokens, no row shares more with any earlier row than with the one right before it."""
+    found: dict[int, Path] = {}
+    last: Path | None = None
+    laid, used = -1, 0
+    for row in sorted(range(len(texts)), key=texts.__getitem__):
+        text = texts[row]
+        common = _prefix(last.tokens, text) if last else 0
+        if last is None or common < ALIKE * len(text):
+            laid, used, last, common = laid + 1, 0, None, 0
+        new = len(text) - common
+        at = [*(last.at[:common] if last else []), *range(used, used + new)]
+        used += new
+        last = found[row] = Path(text, laid, at, last.tokens if last else None, common)
+    return found
+
+
+def _prefix(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    length = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        length += 1
+    return length

@@ -74,20 +74,40 @@ def tails(laid: Laid, room: int) -> Any:
 
 
 def _paths(texts: list[tuple[int, ...]]) -> dict[int, Path]:
-    """In the order of their tokens, no row shares more with any earlier row than with the one right before it."""
+    """Large groups first, small ones where they leave room: padding costs as much as tokens do."""
+    groups = sorted(_groups(texts), key=_size, reverse=True)
+    room = -(-_size(groups[0]) // STRIDE) * STRIDE
+    used: list[int] = []
     found: dict[int, Path] = {}
+    for group in groups:
+        size = _size(group)
+        laid = next((row for row, taken in enumerate(used) if taken + size <= room), len(used))
+        used += [0] * (laid == len(used))
+        for row, path in group.items():
+            found[row] = path._replace(laid=laid, at=[place + used[laid] for place in path.at])
+        used[laid] += size
+    return found
+
+
+def _groups(texts: list[tuple[int, ...]]) -> list[dict[int, Path]]:
+    """In the order of their tokens, no row shares more with any earlier row than with the one right before it."""
+    found: list[dict[int, Path]] = []
     last: Path | None = None
-    laid, used = -1, 0
+    used = 0
     for row in sorted(range(len(texts)), key=texts.__getitem__):
         text = texts[row]
         common = _prefix(last.tokens, text) if last else 0
         if last is None or common < ALIKE * len(text):
-            laid, used, last, common = laid + 1, 0, None, 0
-        new = len(text) - common
-        at = [*(last.at[:common] if last else []), *range(used, used + new)]
-        used += new
-        last = found[row] = Path(text, laid, at, last.tokens if last else None, common)
+            found.append({})
+            used, last, common = 0, None, 0
+        at = [*(last.at[:common] if last else []), *range(used, used + len(text) - common)]
+        used += len(text) - common
+        last = found[-1][row] = Path(text, 0, at, last.tokens if last else None, common)
     return found
+
+
+def _size(group: dict[int, Path]) -> int:
+    return 1 + max(max(path.at) for path in group.values())
 
 
 def _prefix(one: tuple[int, ...], other: tuple[int, ...]) -> int:

@@ -250,10 +250,12 @@ def test_the_top_layer_feeds_forward_only_what_predicts_a_completion(base: Path)
     assert read == [10, 5]
 
 
-def test_turns_of_a_dialogue_are_laid_into_one_row(base: Path) -> None:
+def test_turns_of_a_dialogue_are_laid_into_one_row_and_others_beside_them(base: Path) -> None:
+    """10 tokens that all four share, 4 that two share and 4 endings are 18; a text of 12 fits beside them into 32."""
     model = causal.load(str(base)).model
     said, more = list(range(10, 20)), list(range(20, 24))
-    texts = [said + [5], said + more + [5], list(range(30, 42)), said + [6], said + more + [6], list(range(30, 42))]
+    turns = [said + [5], said + more + [5], said + [6], said + more + [6]]
+    texts = [*turns, list(range(30, 42)), list(range(30, 60))]
     ids = torch.nn.utils.rnn.pad_sequence(list(map(torch.tensor, texts)), batch_first=True)
     shapes: list[tuple[int, ...]] = []
     model.base_model.layers[0].register_forward_hook(lambda _, given, __: shapes.append(tuple(given[0].shape)))

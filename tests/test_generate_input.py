@@ -31,6 +31,23 @@ def test_more_states_than_there_are_are_refused_unless_repeated(cli: Cli) -> Non
     assert {row["id"].rpartition("/")[2] for row in lines} == {"mainline", "mainline~1", "mainline~2"}
 
 
+def test_states_can_be_passed_over(cli: Cli) -> None:
+    def played(*more: object) -> set[str]:
+        Path("played.jsonl").unlink(missing_ok=True)
+        succeeded(cli(*more, "--branches", 0, "--out", "played.jsonl"))
+        return {row["state"]["id"] for row in read_lines("played.jsonl")}
+
+    write_lines("states.jsonl", [state(name) for name in "abcd"])
+    assert played(*DATASET, "--skip", 1, "--n-states", 2) == {"b", "c"}
+    ran = cli(*DATASET, "--skip", 4)
+    assert (ran.code, "--skip 4 leaves none of the 4 states there are" in ran.err) == (2, True)
+    for made in (("--domain", "coding"), ("--world", "keyring", "--split", "test")):
+        world = ("generate", "--mode", "synthetic", *made)
+        first, all_five = played(*world, "--n-states", 3), played(*world, "--n-states", 5)
+        assert played(*world, "--n-states", 2, "--skip", 3) == all_five - first
+        assert (len(first), len(all_five)) == (3, 5)
+
+
 def test_fields_that_no_one_knows_survive(cli: Cli) -> None:
     write_lines("states.jsonl", [state("a", source="forum", weight=[1, {"x": None}], metadata={"kept": True})])
     succeeded(cli(*DATASET))

@@ -303,6 +303,9 @@ def test_rounds_are_measured_beside_the_constants_and_the_optimum_and_go_on_afte
     assert second["curve"][4]["method"] == "round-2"
     assert Path("rounds/round-1/policy/policy.json").stat().st_mtime_ns == before
     rows = read_lines("rounds/round-2/trajectories.jsonl")
+    played = {row["state"]["id"] for row in read_lines("rounds/round-1/trajectories.jsonl")}
+    assert len(played) == 40
+    assert not played & {row["state"]["id"] for row in rows}
     again = [row for row in rows if row["branch"] == "again"]
     assert again
     assert all(row["continuation"] == "trained:rounds/round-1/policy" for row in again)

@@ -43,7 +43,7 @@ def read_states(path: Path, domain: str | None = None, start: int = 0, end: int 
 
 
 def select(
-    states: Iterator[State], *, domain: str | None, split: str | None, skip: int, count: int | None, repeat: bool
+    states: Iterator[State], domain: str | None, split: str | None, skip: int, count: int | None, *, repeat: bool
 ) -> list[Placed]:
     """The states to play, without the first `skip` of those that fit. More than there are is refused, unless they may
     be repeated as further replicates."""

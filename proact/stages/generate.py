@@ -130,14 +130,7 @@ class Generate:
         if task.source is None:
             raise UsageError("--mode dataset needs a --dataset")
         found = read_states(Path(task.source), settings.domain, task.start, task.end)
-        return select(
-            found,
-            domain=settings.domain,
-            split=settings.split,
-            skip=settings.skip,
-            count=settings.n_states,
-            repeat=settings.repeat,
-        )
+        return select(found, settings.domain, settings.split, settings.skip, settings.n_states, repeat=settings.repeat)
 
     def _world_states(self, world: World) -> list[Placed]:
         """One round through the starts of a world, or as many as it takes to find the states that are wanted."""
@@ -146,7 +139,7 @@ class Generate:
         made = world.states(world.count * (skip + (wanted or 1)))
         fitting = (state for state in made if settings.split in (None, state.split))
         enough = islice(fitting, None if wanted is None else skip + wanted)
-        return select(enough, domain=settings.domain, split=None, skip=skip, count=wanted, repeat=False)
+        return select(enough, settings.domain, None, skip, wanted, repeat=False)
 
     def _spec(self) -> dict[str, object]:
         settings, rules = self.settings, self.settings.rules

@@ -13,7 +13,7 @@ from proact.policies.base import Decision
 from proact.records import State, Usage
 from proact.render import action_prompt
 from proact.training import gguf
-from proact.training.manifest import WORDS, read, weighed
+from proact.training.manifest import WORDS, read, unchanged
 
 ROWS = 8
 """States that are scored at once."""
@@ -92,7 +92,7 @@ class Trained:
             spelled = [self.manifest.spelling[action] for action in ("Clarify", "Execute")]
             return lambda prompts: [engine.log_probs(prompt, spelled) for prompt in prompts]
         manifest = self.manifest
-        weighed(self._path, manifest)
+        unchanged(self._path, manifest)
         loaded = (
             causal.load(manifest.base, self._path, manifest.depth) if manifest.adapter else causal.load(str(self._path))
         )

@@ -115,7 +115,7 @@ class TrainRun:
         """Weights can only take the place of others like them."""
         if self.start is None or self.options.start is None:
             return
-        manifest.weighed(Path(self.options.start), self.start)
+        manifest.unchanged(Path(self.options.start), self.start)
         theirs, ours = {**self.start.settings, "weights": self.start.base_fingerprint}, as_json(chosen)
         for name, value in {**{name: ours[name] for name in SAME}, "weights": base}.items():
             if (other := theirs.get(name)) != value:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
-from proact.training.laid import Laid, Path
+from proact.training.laid import Laid, Trace
 
 ROOM = 2 << 30
 """Bytes of hidden states that are kept; rows beyond them are computed anew each time."""
@@ -47,29 +47,29 @@ class Lower:
         import torch
 
         states = torch.zeros((*laid.ids.shape, self._layers.config.hidden_size))
-        new = [path for path in laid.paths.values() if path.tokens not in self._kept]
+        new = [trace for trace in laid.traces.values() if trace.tokens not in self._kept]
         if new:
             with torch.no_grad():
                 given = {"attention_mask": laid.mask, "position_ids": laid.places}
                 read = self._layers(input_ids=laid.ids, **given).last_hidden_state.to(self._dtype)
-            for path in new:
-                states[path.laid, path.at] = read[path.laid, path.at].float()
-                self._keep(path, read[path.laid, path.at])
-        for path in laid.paths.values():
-            if path.tokens in self._kept:
-                states[path.laid, path.at[path.common :]] = self._whole(path.tokens)[path.common :].float()
+            for trace in new:
+                states[trace.laid, trace.at] = read[trace.laid, trace.at].float()
+                self._keep(trace, read[trace.laid, trace.at])
+        for trace in laid.traces.values():
+            if trace.tokens in self._kept:
+                states[trace.laid, trace.at[trace.common :]] = self._whole(trace.tokens)[trace.common :].float()
         return states
 
-    def _keep(self, path: Path, states: Any) -> None:
-        if path.tokens in self._kept:
+    def _keep(self, trace: Trace, states: Any) -> None:
+        if trace.tokens in self._kept:
             return
-        linked = path.before in self._kept
-        common = path.common if linked else 0
+        linked = trace.before in self._kept
+        common = trace.common if linked else 0
         rest = states[common:].clone()
         size = rest.numel() * rest.element_size()
         if size <= self._room:
             self._room -= size
-            self._kept[path.tokens] = Kept(path.before if linked else None, common, rest)
+            self._kept[trace.tokens] = Kept(trace.before if linked else None, common, rest)
 
     def _whole(self, tokens: tuple[int, ...]) -> Any:
         import torch

@@ -13,7 +13,7 @@ ALIKE = 0.5
 """The share of a row that is in the row before it when both are laid together."""
 
 
-class Path(NamedTuple):
+class Trace(NamedTuple):
     """Of a row that came: its tokens, the laid row that holds them and where, and what it shares with another row."""
 
     tokens: tuple[int, ...]
@@ -25,31 +25,31 @@ class Path(NamedTuple):
 
 class Laid(NamedTuple):
     """Rows laid together (rows, tokens), what each token may see (rows, 1, tokens, tokens), its place in its text, and
-    the paths of the rows that came, those that share something after what they share it with."""
+    the traces of the rows that came, those that share something after what they share it with."""
 
     ids: Any
     mask: Any
     places: Any
-    paths: dict[int, Path]
+    traces: dict[int, Trace]
 
 
 def lay(ids: Any, attention: Any) -> Laid:
     """Rows (rows, tokens) laid together; what the attention mask leaves out of them is padding at their end."""
     import torch
 
-    paths = _paths([tuple(row[:n]) for row, n in zip(ids.tolist(), attention.sum(-1).tolist(), strict=True)])
-    rows = max(path.laid for path in paths.values()) + 1
-    longest = -(-(max(max(path.at) for path in paths.values()) + 1) // STRIDE) * STRIDE
+    traces = _traces([tuple(row[:n]) for row, n in zip(ids.tolist(), attention.sum(-1).tolist(), strict=True)])
+    rows = max(trace.laid for trace in traces.values()) + 1
+    longest = -(-(max(max(trace.at) for trace in traces.values()) + 1) // STRIDE) * STRIDE
     laid, places = (torch.zeros((rows, longest), dtype=torch.long) for _ in range(2))
     seen = torch.zeros((rows, longest, longest), dtype=torch.bool)
     # What pads a row sees itself: a softmax over nothing is no number.
     seen[:, torch.arange(longest), torch.arange(longest)] = True
-    for path in paths.values():
-        at = torch.tensor(path.at)
-        laid[path.laid, at] = torch.tensor(path.tokens)
-        places[path.laid, at] = torch.arange(len(at))
-        seen[path.laid, at[:, None], at] |= torch.ones(len(at), len(at), dtype=torch.bool).tril()
-    return Laid(laid, seen[:, None], places, paths)
+    for trace in traces.values():
+        at = torch.tensor(trace.at)
+        laid[trace.laid, at] = torch.tensor(trace.tokens)
+        places[trace.laid, at] = torch.arange(len(at))
+        seen[trace.laid, at[:, None], at] |= torch.ones(len(at), len(at), dtype=torch.bool).tril()
+    return Laid(laid, seen[:, None], places, traces)
 
 
 def origins(laid: Laid, ids: Any) -> tuple[Any, Any]:
@@ -57,9 +57,9 @@ def origins(laid: Laid, ids: Any) -> tuple[Any, Any]:
     import torch
 
     rows, columns = (torch.zeros(ids.shape, dtype=torch.long) for _ in range(2))
-    for row, path in laid.paths.items():
-        rows[row] = path.laid
-        columns[row, : len(path.at)] = torch.tensor(path.at)
+    for row, trace in laid.traces.items():
+        rows[row] = trace.laid
+        columns[row, : len(trace.at)] = torch.tensor(trace.at)
     return rows, columns
 
 
@@ -68,31 +68,31 @@ def tails(laid: Laid, room: int) -> Any:
     import torch
 
     found = torch.zeros(laid.ids.shape, dtype=torch.bool)
-    for path in laid.paths.values():
-        found[path.laid, path.at[-room - 1 :]] = True
+    for trace in laid.traces.values():
+        found[trace.laid, trace.at[-room - 1 :]] = True
     return found
 
 
-def _paths(texts: list[tuple[int, ...]]) -> dict[int, Path]:
+def _traces(texts: list[tuple[int, ...]]) -> dict[int, Trace]:
     """Large groups first, small ones where they leave room: padding costs as much as tokens do."""
     groups = sorted(_groups(texts), key=_size, reverse=True)
     room = -(-_size(groups[0]) // STRIDE) * STRIDE
     used: list[int] = []
-    found: dict[int, Path] = {}
+    found: dict[int, Trace] = {}
     for group in groups:
         size = _size(group)
         laid = next((row for row, taken in enumerate(used) if taken + size <= room), len(used))
         used += [0] * (laid == len(used))
-        for row, path in group.items():
-            found[row] = path._replace(laid=laid, at=[place + used[laid] for place in path.at])
+        for row, trace in group.items():
+            found[row] = trace._replace(laid=laid, at=[place + used[laid] for place in trace.at])
         used[laid] += size
     return found
 
 
-def _groups(texts: list[tuple[int, ...]]) -> list[dict[int, Path]]:
+def _groups(texts: list[tuple[int, ...]]) -> list[dict[int, Trace]]:
     """In the order of their tokens, no row shares more with any earlier row than with the one right before it."""
-    found: list[dict[int, Path]] = []
-    last: Path | None = None
+    found: list[dict[int, Trace]] = []
+    last: Trace | None = None
     used = 0
     for row in sorted(range(len(texts)), key=texts.__getitem__):
         text = texts[row]
@@ -102,12 +102,12 @@ def _groups(texts: list[tuple[int, ...]]) -> list[dict[int, Path]]:
             used, last, common = 0, None, 0
         at = [*(last.at[:common] if last else []), *range(used, used + len(text) - common)]
         used += len(text) - common
-        last = found[-1][row] = Path(text, 0, at, last.tokens if last else None, common)
+        last = found[-1][row] = Trace(text, 0, at, last.tokens if last else None, common)
     return found
 
 
-def _size(group: dict[int, Path]) -> int:
-    return 1 + max(max(path.at) for path in group.values())
+def _size(group: dict[int, Trace]) -> int:
+    return 1 + max(max(trace.at) for trace in group.values())
 
 
 def _prefix(one: tuple[int, ...], other: tuple[int, ...]) -> int:

@@ -55,7 +55,7 @@ def read(folder: Path) -> Manifest:
     return checked(path.read_bytes(), str(path))
 
 
-def weighed(folder: Path, found: Manifest) -> None:
+def unchanged(folder: Path, found: Manifest) -> None:
     """Raises UsageError when a folder holds other weights than those that its manifest was written for."""
     if causal.content(folder) != found.weights:
         raise UsageError(f"{folder}: holds other weights than its {FILE} describes; train again")

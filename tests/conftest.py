@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from support import Cli, Server, Zygote, run
-from tiny import tiny_model
 
 from proact.sandbox import Sandbox
 
@@ -90,6 +89,8 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny model, for tests that train it."""
+    from tiny import tiny_model
+
     return tiny_model(tmp_path_factory.mktemp("tiny") / "base")
 
 

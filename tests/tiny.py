@@ -110,14 +110,14 @@ def trained(cli: Cli, base: Path, *more: object, output: str = "policy") -> Row:
     return report
 
 
-def means(model: Any, tokenizer: Any, prompt: str) -> tuple[float, float]:
-    """Log-probability per token of asking and of answering: a forward pass a word, and no cache."""
+def means(model: Any, tokenizer: Any, prompt: str, *words: str) -> list[float]:
+    """Log-probability per token of asking and of answering, or of other words: a forward pass a word, and no cache."""
     import torch
 
     found = []
-    for word in (" Clarify", " Execute"):
+    for word in words or (" Clarify", " Execute"):
         start, ids = len(tokenizer(prompt)["input_ids"]), tokenizer(prompt + word)["input_ids"]
         with torch.no_grad():
             chances = model(torch.tensor([ids])).logits[0].log_softmax(-1)
         found.append(fmean(float(chances[place - 1, ids[place]]) for place in range(start, len(ids))))
-    return found[0], found[1]
+    return found

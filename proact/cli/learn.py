@@ -17,11 +17,7 @@ Base = Annotated[str, Option("--model", help="local:smollm2, local:FILE.gguf, or
 Epochs = Annotated[float, Option(min=0.01, help="Passes over the pairs.")]
 Rate = Annotated[float | None, Option(min=0, help="Learning rate. [default: by size and method]")]
 Beta = Annotated[
-    float | None,
-    Option(
-        min=0.001,
-        help="Pull to the base; with reward, the advantage at which the odds are e to 1. [default: 0.1; reward: 0.2]",
-    ),
+    float, Option(min=0.001, help="Pull to the base; with reward, the advantage at which the odds are e to 1.")
 ]
 Loss = Annotated[str, Option(help="reward, or TRL's name of a loss, or several with commas.")]
 Lora = Annotated[bool, Option("--lora/--full", help="Train an adapter, or all weights of the layers that learn.")]
@@ -46,7 +42,7 @@ def train(
     target: Annotated[Target, Option(help="Learn to name the action, or to write the message.")] = "action",
     epochs: Epochs = 3.0,
     lr: Rate = None,
-    beta: Beta = None,
+    beta: Beta = 0.1,
     lora: Lora = True,
     lora_r: Rank = None,
     depth: Depth = None,
@@ -156,7 +152,7 @@ def iterate(
     model: Base = "local:smollm2",
     epochs: Epochs = 3.0,
     lr: Rate = None,
-    beta: Beta = None,
+    beta: Beta = 0.1,
     lora: Lora = True,
     lora_r: Rank = None,
     depth: Depth = None,

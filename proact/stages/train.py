@@ -172,9 +172,12 @@ class TrainRun:
 
     def _rows(self, tokenizer: Any, chosen: Plan) -> tuple[tuple[list[Any], list[Any]], int]:
         both = [
-            [{**examples.row(pair, chosen.target), **_facts(pair)} for pair in part]
+            [{**examples.row(pair, chosen.target), **_facts(pair), batches.FORETOLD: []} for pair in part]
             for part in (self.split.train, self.split.held_out)
         ]
+        if self.by_reward:
+            for row, word in zip(both[0], examples.subjects(self.split.train), strict=True):
+                row[batches.FORETOLD] = causal.words_after(tokenizer, [f" {word}"])[0] if word else []
         learn, measure = (dpo.fitting(tokenizer, rows, chosen.max_length) for rows in both)
         if not learn:
             raise UsageError(f"{self.data}: no pair fits into --max-length {chosen.max_length} tokens")

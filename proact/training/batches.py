@@ -15,6 +15,8 @@ DIALOGUE = "dialogue"
 """Column of a row: the same for turns of one dialogue."""
 ASKS = "asks"
 """Part of a batch (pairs,): whether the pair chose to ask."""
+FORETOLD = "foretold"
+"""Column of a row: the tokens of what its question is about, or none."""
 WINDOW = 8
 """Batches whose rows are sorted by length together; more would put all short prompts side by side."""
 
@@ -92,13 +94,22 @@ def collator(pad: int, end: int | None, *, which: bool = False) -> Any:
     """TRL's batches without the end-of-text token behind a completion, when `end` is given.
 
     It takes no part where two words are compared, but would take a share of what is learned. With `which`, a batch
-    tells what its pairs chose.
+    tells what its pairs chose, and below its chosen and rejected rows are those that end with what a question is about.
     """
     import torch
+    from torch.nn.utils.rnn import pad_sequence
     from trl.trainer.dpo_trainer import DataCollatorForPreference
 
     def stripped(ids: list[int]) -> list[int]:
         return ids[:-1] if ids[-1] == end else ids
+
+    def further(rows: list[tuple[list[int], list[int]]], batch: dict[str, Any]) -> None:
+        read = [torch.ones(len(prompt) + len(told), dtype=torch.long) for prompt, told in rows]
+        learned = [torch.tensor([0] * len(prompt) + [1] * len(told)) for prompt, told in rows]
+        ids = [torch.tensor(prompt + told) for prompt, told in rows]
+        more = {"input_ids": (ids, pad), "attention_mask": (read, 0), "completion_mask": (learned, 0)}
+        for name, (found, fill) in more.items():
+            batch[name] = pad_sequence([*batch[name], *found], batch_first=True, padding_value=fill)
 
     class Words(DataCollatorForPreference):  # type: ignore[misc]
         def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -108,6 +119,7 @@ def collator(pad: int, end: int | None, *, which: bool = False) -> Any:
             )
             if which:
                 batch[ASKS] = torch.tensor([one[ACTION] == "Clarify" for one in examples])
+                further([(one["prompt_ids"], one[FORETOLD]) for one in examples if one[FORETOLD]], batch)
             return batch
 
     return Words(pad_token_id=pad)

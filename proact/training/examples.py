@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,6 +67,23 @@ def row(pair: PreferencePair, target: Target) -> dict[str, Any]:
         "chosen": WORDS[pair.chosen_action],
         "rejected": WORDS[pair.rejected_action],
     }
+
+
+def subjects(pairs: Sequence[PreferencePair]) -> list[str]:
+    """What each pair's question is about: of its words that the dialogue has too the one in the fewest questions, or
+    nothing."""
+    asked = [
+        re.findall(r"\w+", pair.chosen_text if pair.chosen_action == "Clarify" else pair.rejected_text)
+        for pair in pairs
+    ]
+    common = Counter(word for words in asked for word in {word.lower() for word in words})
+    found = []
+    for pair, words in zip(pairs, asked, strict=True):
+        said = {word.lower() for message in pair.prompt for word in re.findall(r"\w+", str(message["content"]))}
+        found.append(
+            min((word for word in words if word.lower() in said), key=lambda word: common[word.lower()], default="")
+        )
+    return found
 
 
 def drawn(pairs: Sequence[PreferencePair], seed: int) -> list[PreferencePair]:

@@ -40,7 +40,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     target: Target = "action"
     epochs: float = 3.0
     lr: float | None = None
-    beta: float | None = None
+    beta: float = 0.1
     lora: bool = True
     lora_r: int | None = None
     depth: int | None = None
@@ -98,7 +98,7 @@ def plan(options: Options, parameters: int, layers: int) -> Plan:
         short_floats=causal.short_floats(),
         epochs=options.epochs,
         lr=options.lr or _rate(lora, small, learning < depth),
-        beta=(0.2 if loss == [rewarded.NAME] else 0.1) if options.beta is None else options.beta,
+        beta=options.beta,
         lora=lora,
         lora_r=(options.lora_r or (8 if small else 16)) if lora else 0,
         depth=depth,

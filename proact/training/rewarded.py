@@ -4,6 +4,9 @@ Which action is better can hang on the whole of a state at once: a hint that spe
 against it in the next, so over all states it says nothing, and gradient descent, which finds single hints first, finds
 none. What each action earns rises or falls with every hint alone.
 
+In the beginning the policy also learns to foretell what the question would be about. What asking is worth depends on
+the one thing that is least clear, however much else there is, and who has to name that thing looks for it first.
+
 The policy that it aims at takes an action in proportion to exp(reward / beta), so that P(ask) is the logistic function
 of the advantage over beta: the optimum of the objective that DPO starts from, under a reference that prefers nothing
 (Rafailov et al. 2023, arXiv 2305.18290, eq. 4). Regression on known rewards in place of a comparison: Richemond et al.
@@ -23,6 +26,10 @@ REWARDS = ("chosen_reward", "rejected_reward")
 COMMON = 0.1
 """What the mean distance of a batch weighs. In the beginning it is most of every distance, and the same step makes it
 smaller for all prompts: at full weight that step drowns those that tell prompts apart."""
+FORETELLING = 0.5
+"""What the cross-entropy of foretelling weighs at the first step; it falls in a line to nothing at the share `LEARNED`
+of the steps."""
+LEARNED = 0.6
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
 """Columns that TRL adds, and that its losses compare with: log-probabilities under the base. Here they become goals."""
 
@@ -31,7 +38,8 @@ def trainer() -> Any:
     """TRL's trainer with this loss: the mean over pairs of beta ((d_clarify^2 + d_execute^2) / 2 +
     (d_clarify - d_execute)^2), where d is the distance of a log-probability per token from its goal.
 
-    It is taken of each distance less its mean over the batch, and a tenth of it (`COMMON`) of these two means.
+    It is taken of each distance less its mean over the batch, and a tenth of it (`COMMON`) of these two means. What is
+    foretold adds the mean over questions of its cross-entropy per token.
     """
     import torch
     from trl import DPOTrainer
@@ -40,26 +48,34 @@ def trainer() -> Any:
         clarify, execute = distances
         return ((clarify**2 + execute**2) / 2 + (clarify - execute) ** 2).mean()
 
+    def weight(state: Any) -> float:
+        gone: float = state.global_step / state.max_steps
+        return FORETELLING * max(0.0, 1 - gone / LEARNED)
+
     class Rewarded(DPOTrainer):  # type: ignore[misc]
         def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
             # All that it does not know goes to the model.
             known = {name: value for name, value in inputs.items() if name != batches.ASKS}
-            return super().compute_ref_log_probs(model, known)
+            return torch.cat(super().compute_ref_log_probs(model, known))[: 2 * len(inputs[batches.ASKS])].chunk(2)
 
         def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
             labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
             read = {name: inputs[name] for name in ("input_ids", "attention_mask")}
             found = model(**read, labels=labels, use_cache=False, fused_lm_head=True).log_probs.sum(1)
-            chosen, rejected = (found / inputs["completion_mask"].sum(1)).chunk(2)
+            found = found / inputs["completion_mask"].sum(1)
+            asked = inputs[batches.ASKS]
+            chosen, rejected = found[: 2 * len(asked)].chunk(2)
             above, below = (said - inputs[name] for said, name in zip((chosen, rejected), REFERENCE, strict=True))
             margins = self.accelerator.gather(self.beta * (chosen - rejected).detach())
             metrics = self._metrics["train" if self.model.training else "eval"]
             metrics["rewards/margins"].append(margins.mean().item())
             metrics["rewards/accuracies"].append((margins > 0).float().mean().item())
-            asked = inputs[batches.ASKS]
             distances = torch.stack([torch.where(asked, above, below), torch.where(asked, below, above)])
             shared = distances.mean(1, keepdim=True)
-            return self.beta * (squares(distances - shared) + COMMON * squares(shared))
+            loss = self.beta * (squares(distances - shared) + COMMON * squares(shared))
+            if self.model.training and len(found) > 2 * len(asked):
+                loss -= weight(self.state) * found[2 * len(asked) :].mean()
+            return loss
 
     return Rewarded
 

@@ -5,8 +5,8 @@ MODEL ?= local:smollm2
 STAMP := .venv/installed
 TRAIN := .venv/installed-train
 ALPHA ?= 0.3
-LEARN ?= --n-states 1560 --n-test 144 --replicates 64 --loss reward --full --depth 16 --layers 4 \
-  --epochs 2.25 --batch-size 16 --lr 0.0007
+LEARN ?= --n-states 1560 --n-test 144 --replicates 64 --loss reward --full --depth 17 --layers 5 \
+  --epochs 2 --batch-size 16 --lr 0.0007
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-train pipeline train test check docs bench clean

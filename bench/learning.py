@@ -35,7 +35,7 @@ from proact.worlds import WORLDS, exact, keyring
 CLEAR = 0.03
 """Advantage below which it hardly matters what is done, so that accuracy does not count it."""
 WORDINGS = 8
-UPPER_LAYERS = ("--depth", 16, "--layers", 4, "--full")
+UPPER_LAYERS = ("--depth", 17, "--layers", 5, "--full")
 
 
 class Found(NamedTuple):
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--n-states", type=int, default=1560)
     parser.add_argument("--replicates", type=int, default=64)
-    parser.add_argument("--epochs", type=float, default=2.25)
+    parser.add_argument("--epochs", type=float, default=2.0)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--lr", type=float, default=0.0007)
     parser.add_argument("--loss", default="reward")

@@ -57,8 +57,9 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
 
     It is that of each distance less the batch's mean, and a tenth of that of the two means; a batch are all 8 pairs.
 
-    The cross-entropy of what a question is about comes with a half at the first step: of its words that the dialogue
-    has ("it", "must", "what" where the user says so, else "it"), the one in the fewest questions.
+    The cross-entropy of what a question is about comes with a half at the first step, with a quarter where three tenths
+    of the training are done, and no more from six tenths on. It is about, of its words that the dialogue has ("it",
+    "must" and "what" where the user must be asked, else "it"), the one in the fewest questions.
 
     Goals lie (0.8 - 0.5) / 0.5 = 0.6 and (0.4 - 0.5) / 0.5 = -0.2 from the level where asking is better, and
     (0.3 - 0.5) / 0.5 = -0.4 and (0.5 - 0.5) / 0.5 = 0 where it is not; the mean reward is 0.5.
@@ -67,7 +68,7 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     for row in rows[:4]:
         row["chosen_text"] = "Do tell, it must do what?"
     write_lines("pairs.jsonl", rows)
-    trained(cli, base, *BY_REWARD, "--beta", 0.5, "--epochs", 1, "--eval-fraction", 0)
+    trained(cli, base, *BY_REWARD, "--beta", 0.5, "--epochs", 10, "--lr", 1e-12, "--eval-fraction", 0)
     model, tokenizer, _ = causal.load(str(base))
     said = [means(model, tokenizer, prompt_of(row)) for row in rows]
     level = fmean(value for both in said for value in both)
@@ -80,9 +81,11 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     apart = fmean(squares(one - mean[0], other - mean[1]) for one, other in distances)
     about = [" must"] * 4 + [" it"] * 4
     foretold = fmean(means(model, tokenizer, prompt_of(row), word)[0] for row, word in zip(rows, about, strict=True))
-    expected = 0.5 * (apart + squares(*mean) / 10) - 0.5 * foretold
-    # The training multiplies in 16 bits.
-    assert read_lines("policy/train.jsonl")[0]["loss"] == pytest.approx(expected, rel=0.005)
+    course = {row["step"]: row["loss"] for row in read_lines("policy/train.jsonl") if "loss" in row}
+    for step, weight in ((1, 0.5), (4, 0.25), (7, 0.0), (10, 0.0)):
+        expected = 0.5 * (apart + squares(*mean) / 10) - weight * foretold
+        # The training multiplies in 16 bits.
+        assert course[step] == pytest.approx(expected, rel=0.03 if not weight else 0.005)
 
 
 def squares(clarify: float, execute: float) -> float:

@@ -72,17 +72,21 @@ def row(pair: PreferencePair, target: Target) -> dict[str, Any]:
 def subjects(pairs: Sequence[PreferencePair]) -> list[str]:
     """What each pair's question is about: of its words that the dialogue has too the one in the fewest questions, or
     nothing."""
-    asked = [
-        re.findall(r"\w+", pair.chosen_text if pair.chosen_action == "Clarify" else pair.rejected_text)
-        for pair in pairs
-    ]
-    common = Counter(word for words in asked for word in {word.lower() for word in words})
+    questions = [_words(pair.chosen_text if pair.chosen_action == "Clarify" else pair.rejected_text) for pair in pairs]
+    common = Counter(word for words in questions for word in words)
     found = []
-    for pair, words in zip(pairs, asked, strict=True):
-        said = {word.lower() for message in pair.prompt for word in re.findall(r"\w+", str(message["content"]))}
-        found.append(
-            min((word for word in words if word.lower() in said), key=lambda word: common[word.lower()], default="")
-        )
+    for pair, words in zip(pairs, questions, strict=True):
+        said = {word for message in pair.prompt for word in _words(str(message["content"]))}
+        about = min((word for word in words if word in said), key=common.__getitem__, default="")
+        found.append(words.get(about, ""))
+    return found
+
+
+def _words(text: str) -> dict[str, str]:
+    """The words of a text in small letters, in their order, each as it is spelt there first."""
+    found: dict[str, str] = {}
+    for word in re.findall(r"\w+", text):
+        found.setdefault(word.lower(), word)
     return found
 
 

@@ -59,12 +59,14 @@ def trainer() -> Any:
             return torch.cat(super().compute_ref_log_probs(model, known))[: 2 * len(inputs[batches.ASKS])].chunk(2)
 
         def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
-            labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
-            read = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-            found = model(**read, labels=labels, use_cache=False, fused_lm_head=True).log_probs.sum(1)
-            found = found / inputs["completion_mask"].sum(1)
             asked = inputs[batches.ASKS]
-            chosen, rejected = found[: 2 * len(asked)].chunk(2)
+            pairs = 2 * len(asked)
+            foretelling = weight(self.state) if self.model.training else 0.0
+            words = inputs["completion_mask"][: None if foretelling else pairs]
+            read = {name: inputs[name][: len(words)] for name in ("input_ids", "attention_mask")}
+            labels = read["input_ids"].masked_fill(words == 0, -100)
+            found = model(**read, labels=labels, use_cache=False, fused_lm_head=True).log_probs.sum(1) / words.sum(1)
+            chosen, rejected = found[:pairs].chunk(2)
             above, below = (said - inputs[name] for said, name in zip((chosen, rejected), REFERENCE, strict=True))
             margins = self.accelerator.gather(self.beta * (chosen - rejected).detach())
             metrics = self._metrics["train" if self.model.training else "eval"]
@@ -73,9 +75,7 @@ def trainer() -> Any:
             distances = torch.stack([torch.where(asked, above, below), torch.where(asked, below, above)])
             shared = distances.mean(1, keepdim=True)
             loss = self.beta * (squares(distances - shared) + COMMON * squares(shared))
-            if self.model.training and len(found) > 2 * len(asked):
-                loss -= weight(self.state) * found[2 * len(asked) :].mean()
-            return loss
+            return loss - foretelling * found[pairs:].mean() if len(found) > pairs else loss
 
     return Rewarded
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
-from proact import console, jsonl
+from proact import __version__, console, jsonl, sidecar
 from proact.errors import UsageError
 from proact.executor import Task
+from proact.keys import digest
 from proact.llm import Options as ModelOptions
 from proact.records import Reward, Trajectory
 from proact.rewards.specs import Spec, spec_named
@@ -24,10 +25,13 @@ from proact.sandbox import Isolation
 from proact.stage import INTERRUPTED
 from proact.stages import generate, reward, train
 from proact.stats.intervals import t_interval
+from proact.training import manifest
 from proact.training.plan import Options
 
 CONSTANT = ("always-clarify", "always-execute")
 CURVE = "curve.jsonl"
+NO_PART = ("rounds", "test_split", "n_test", "test_replicates")
+"""Settings that a policy does not depend on."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +90,10 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
     In the first one a question is followed by an answer at once; later ones go on learning where the last one ended.
     """
     played, rewards, pairs = (folder / f"{name}.jsonl" for name in ("trajectories", "rewards", "pairs"))
+    output, asked = folder / "policy", _asked(settings, policy)
+    if sidecar.read_meta(output).get("asked") == asked and (output / manifest.FILE).is_file():
+        console.note(f"iterate: {folder.name}: finished before")
+        return output, 0
     console.note(f"iterate: {folder.name}: playing, going on by {policy or 'an answer at once'}")
     lost = _play(
         settings,
@@ -107,14 +115,22 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
         method="always-clarify",
     )
     lost += _price(settings, played, rewards, pairs)
-    output = folder / "policy"
     options = msgspec.structs.replace(settings.options, start=str(policy) if policy else None)
     told = train.Settings(
         data=str(pairs), output=str(output), options=options, even_if_constant=settings.even_if_constant
     )
     report = _stage("train", told)
     console.note(f"iterate: {folder.name}: trained in {report['seconds']:.0f} s, {_figures(report['metrics'])}")
+    if not lost:
+        sidecar.write_meta(output, {"asked": asked})
     return output, lost
+
+
+def _asked(settings: Settings, policy: Path | None) -> str:
+    """All that decides what a round learns. It stands beside the policy of a finished round without a missing line."""
+    told = {name: value for name, value in msgspec.to_builtins(settings).items() if name not in NO_PART}
+    states = Path(settings.dataset).read_bytes() if settings.dataset else b""
+    return digest(__version__, told, states, manifest.read(policy).weights if policy else "")
 
 
 def _measured(settings: Settings, folder: Path, policy: str, method: str) -> dict[str, Any]:

@@ -298,10 +298,16 @@ def test_rounds_are_measured_beside_the_constants_and_the_optimum_and_go_on_afte
         "round-1",
     ]
     before = Path("rounds/round-1/policy/policy.json").stat().st_mtime_ns
-    second = json.loads(succeeded(cli("iterate", "--rounds", 2, *learn, *size)).out)
+    ran = succeeded(cli("iterate", "--rounds", 2, *learn, *size))
+    second = json.loads(ran.out)
     assert second["curve"][:4] == first["curve"]
     assert second["curve"][4]["method"] == "round-2"
     assert Path("rounds/round-1/policy/policy.json").stat().st_mtime_ns == before
+    assert "round-1: finished before" in ran.err
+    assert "round-2: finished before" not in ran.err
+    # It goes by what was asked, so another price is no finished round.
+    other = cli("iterate", "--rounds", 2, *learn, *size, "--alpha", 0.6)
+    assert (other.code, "finished before" in other.err, "another --output" in other.err) == (2, False, True)
     rows = read_lines("rounds/round-2/trajectories.jsonl")
     played = {row["state"]["id"] for row in read_lines("rounds/round-1/trajectories.jsonl")}
     assert len(played) == 40

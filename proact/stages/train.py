@@ -172,7 +172,7 @@ class TrainRun:
 
     def _rows(self, tokenizer: Any, chosen: Plan) -> tuple[tuple[list[Any], list[Any]], int]:
         both = [
-            [{**examples.row(pair, chosen.target), **_facts(pair), batches.FORETOLD: []} for pair in part]
+            [{**examples.row(pair, chosen.target), **examples.facts(pair)} for pair in part]
             for part in (self.split.train, self.split.held_out)
         ]
         if self.by_reward:
@@ -226,13 +226,6 @@ class TrainRun:
             "seconds": round(seconds, 2),
             "exit_code": 0,
         }
-
-
-def _facts(pair: PreferencePair) -> dict[str, Any]:
-    """The columns beside the text."""
-    earned = zip(rewarded.REWARDS, (pair.rewards.chosen, pair.rewards.rejected), strict=True)
-    dialogue = f"{pair.state_id} {pair.persona} {pair.seed}"
-    return {batches.ACTION: pair.chosen_action, batches.DIALOGUE: dialogue, **dict(earned)}
 
 
 def _shown(row: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from proact.errors import UsageError
 from proact.keys import digest64, keyed_random
 from proact.records import PreferencePair, State
 from proact.render import action_prompt
+from proact.training import batches, rewarded
 from proact.training.manifest import WORDS, Target
 
 ONCE = 0.9
@@ -67,6 +68,13 @@ def row(pair: PreferencePair, target: Target) -> dict[str, Any]:
         "chosen": WORDS[pair.chosen_action],
         "rejected": WORDS[pair.rejected_action],
     }
+
+
+def facts(pair: PreferencePair) -> dict[str, Any]:
+    """The columns beside the text; nothing is foretold yet."""
+    earned = zip(rewarded.REWARDS, (pair.rewards.chosen, pair.rewards.rejected), strict=True)
+    dialogue = f"{pair.state_id} {pair.persona} {pair.seed}"
+    return {batches.ACTION: pair.chosen_action, batches.DIALOGUE: dialogue, batches.FORETOLD: [], **dict(earned)}
 
 
 def subjects(pairs: Sequence[PreferencePair]) -> list[str]:

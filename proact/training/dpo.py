@@ -127,7 +127,7 @@ def _trainer(
 
     disable_progress_bars()
     by_reward = plan.loss == [rewarded.NAME]
-    kind = rewarded.trainer(_tokens(tokenizer)) if by_reward else DPOTrainer
+    kind = rewarded.trainer() if by_reward else DPOTrainer
     learn, measure = rows
     kinds, lengths, dialogues = ([row[name] for row in learn] for name in (ACTION, LENGTH, DIALOGUE))
     order = batches.sampler(kinds, lengths, dialogues, plan.batch_size, plan.seed)
@@ -137,7 +137,7 @@ def _trainer(
             return order
 
     end = tokenizer.eos_token_id if plan.target == "action" else None
-    return Trainer(
+    made = Trainer(
         model=model,
         args=_arguments(plan, len(learn), bool(measure), folder, report_to),
         data_collator=batches.collator(tokenizer.pad_token_id, end, which=by_reward),
@@ -146,11 +146,9 @@ def _trainer(
         processing_class=tokenizer,
         peft_config=learnable.adapter(plan, model) if plan.lora else None,
     )
-
-
-def _tokens(tokenizer: Any) -> int:
-    """How many tokens both words have together."""
-    return sum(map(len, causal.words_after(tokenizer, list(WORDS.values()))))
+    if by_reward:
+        rewarded.aim(made, plan.beta, sum(map(len, causal.words_after(tokenizer, list(WORDS.values())))))
+    return made
 
 
 def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: list[str]) -> Any:

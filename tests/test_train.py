@@ -275,6 +275,20 @@ def test_layers_below_the_adapter_read_each_row_once(base: Path) -> None:
     assert len(read) == 1
 
 
+def test_rows_are_read_ahead_by_the_layers_that_do_not_learn_alone(base: Path) -> None:
+    model = causal.load(str(base)).model
+    ids = torch.tensor([[5, 6, 7], [5, 6, 8], [9, 9, 9]])
+    read: list[int] = []
+    for place, layer in enumerate(model.base_model.layers):
+        layer.register_forward_hook(lambda *_, place=place: read.append(place))
+    with torch.no_grad(), shared.prompts(model.base_model, 1, torch.float32) as ahead:
+        ahead(ids, torch.ones_like(ids))
+        assert read == [0]
+        for _ in range(2):
+            model.base_model(input_ids=ids[1:], attention_mask=torch.ones_like(ids[1:]), use_cache=False)
+    assert read == [0, 1, 1]
+
+
 def test_a_batch_holds_both_actions_in_proportion_and_prompts_of_like_length() -> None:
     kinds = ["Clarify"] * 50 + ["Execute"] * 151
     lengths = [row * 7 % 100 for row in range(201)]

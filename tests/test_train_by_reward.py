@@ -16,6 +16,9 @@ from proact.llm import causal
 from proact.policies import Decision, Trained
 from proact.records import Persona, PreferencePair, State
 from proact.render import action_prompt
+from proact.training import dpo, examples
+from proact.training.plan import Options, plan
+from proact.training.progress import Course
 
 torch = pytest.importorskip("torch")
 
@@ -86,6 +89,23 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
         expected = 0.5 * (apart + squares(*mean) / 10) - weight * foretold
         # The training multiplies in 16 bits.
         assert course[step] == pytest.approx(expected, rel=0.03 if not weight else 0.005)
+
+
+def test_by_reward_every_row_is_read_below_in_one_layout_before_the_first_step(base: Path, tmp_path: Path) -> None:
+    """What rows read together hangs by a last bit on one another. A training that is resumed in its second epoch must
+    read a row beside those that it first stood beside, so no step may be the first to read it."""
+    model, tokenizer = dpo.base_model(str(base), qlora=False)
+    told = Options(model=str(base), loss="reward", lora=False, layers=1, epochs=2, batch_size=50)
+    chosen = plan(told, model.num_parameters(), causal.layers(model))
+    found = [msgspec.convert(rewarded(n, n % 2 == 0), PreferencePair) for n in range(200)]
+    rows = dpo.fitting(tokenizer, [{**examples.row(one, "action"), **examples.facts(one)} for one in found], 1024)
+    course = Course(tmp_path / "train.jsonl")
+    below: list[int] = []
+    model.base_model.layers[0].register_forward_hook(lambda *_: below.append(course.last("loss") is not None))
+    dpo.train(chosen, model, tokenizer, (rows, []), tmp_path, course, [])
+    course.close()
+    # 200 pairs are read 100 at a time.
+    assert (below, len(course.rows)) == ([False, False], 8)
 
 
 def squares(clarify: float, execute: float) -> float:

@@ -93,8 +93,8 @@ def train(
         join = shared.prompts(model.base_model, fixed, kept_as, max(map(len, words), default=None))
     still = plan.device == "cpu" and plan.short_floats and (plan.lora or fixed)
     head = _short_head(model) if still else nullcontext()
-    with causal.quiet(), _labelled_positions_only(), join, head:
-        trainer = _trainer(plan, model, tokenizer, rows, folder, report_to)
+    with causal.quiet(), _labelled_positions_only(), join as ahead, head:
+        trainer = _trainer(plan, model, tokenizer, rows, folder, report_to, ahead)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_callback(course))
         last = checkpoint(folder)
@@ -121,13 +121,14 @@ def _trainer(
     rows: tuple[list[dict[str, Any]], list[dict[str, Any]]],
     folder: Path,
     report_to: list[str],
+    ahead: shared.Ahead | None,
 ) -> Any:
     from datasets import Dataset, disable_progress_bars
     from trl import DPOTrainer
 
     disable_progress_bars()
     by_reward = plan.loss == [rewarded.NAME]
-    kind = rewarded.trainer() if by_reward else DPOTrainer
+    kind = rewarded.trainer(_tokens(tokenizer), ahead) if by_reward else DPOTrainer
     learn, measure = rows
     kinds, lengths, dialogues = ([row[name] for row in learn] for name in (ACTION, LENGTH, DIALOGUE))
     order = batches.sampler(kinds, lengths, dialogues, plan.batch_size, plan.seed)
@@ -137,7 +138,7 @@ def _trainer(
             return order
 
     end = tokenizer.eos_token_id if plan.target == "action" else None
-    made = Trainer(
+    return Trainer(
         model=model,
         args=_arguments(plan, len(learn), bool(measure), folder, report_to),
         data_collator=batches.collator(tokenizer.pad_token_id, end, which=by_reward),
@@ -146,9 +147,11 @@ def _trainer(
         processing_class=tokenizer,
         peft_config=learnable.adapter(plan, model) if plan.lora else None,
     )
-    if by_reward:
-        rewarded.aim(made, plan.beta, sum(map(len, causal.words_after(tokenizer, list(WORDS.values())))))
-    return made
+
+
+def _tokens(tokenizer: Any) -> int:
+    """How many tokens both words have together."""
+    return sum(map(len, causal.words_after(tokenizer, list(WORDS.values()))))
 
 
 def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: list[str]) -> Any:

@@ -19,6 +19,7 @@ from statistics import fmean
 from typing import Any
 
 from proact.training import batches
+from proact.training.shared import Ahead
 
 NAME = "reward"
 REWARDS = ("chosen_reward", "rejected_reward")
@@ -30,16 +31,21 @@ FORETELLING = 0.5
 """What the cross-entropy of foretelling weighs at the first step; it falls in a line to nothing at the share `LEARNED`
 of the steps."""
 LEARNED = 0.6
+SAMPLED = 128
+"""Pairs from which it is read what the base gives to both words; all goals hang on their mean alike."""
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
 """Columns that TRL adds, and that its losses compare with: log-probabilities under the base. Here they become goals."""
 
 
-def trainer() -> Any:
+def trainer(tokens: int, ahead: Ahead | None) -> Any:
     """TRL's trainer with this loss: the mean over pairs of beta ((d_clarify^2 + d_execute^2) / 2 +
     (d_clarify - d_execute)^2), where d is the distance of a log-probability per token from its goal.
 
     It is taken of each distance less its mean over the batch, and a tenth of it (`COMMON`) of these two means. What is
     foretold adds the mean over questions of its cross-entropy per token.
+
+    A reward above the mean raises the goal of a log-probability per token by that over beta, from what the base gives
+    in the mean to both words, which have so many `tokens` together. Which of them it prefers is no part of a goal.
     """
     import torch
     from trl import DPOTrainer
@@ -53,10 +59,28 @@ def trainer() -> Any:
         return FORETELLING * max(0.0, 1 - gone / LEARNED)
 
     class Rewarded(DPOTrainer):  # type: ignore[misc]
+        def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
+            if name == "train":
+                if ahead:
+                    self._read(ahead, dataset, batch_size)
+                some = dataset.select(range(0, len(dataset), -(-len(dataset) // SAMPLED)))
+                read = super()._precompute_ref_logps(some, name, batch_size)
+                usual = fmean(value for earned in REWARDS for value in dataset[earned])
+                self._level = sum(fmean(read[said]) for said in REFERENCE) / tokens - usual / self.beta
+            for said, earned in zip(REFERENCE, REWARDS, strict=True):
+                dataset = dataset.add_column(said, [self._level + value / self.beta for value in dataset[earned]])
+            return dataset
+
+        def _read(self, ahead: Ahead, dataset: Any, size: int) -> None:
+            for first in range(0, len(dataset), size):
+                rows = self.data_collator(list(dataset.select(range(first, min(first + size, len(dataset))))))
+                ahead(rows["input_ids"], rows["attention_mask"])
+
         def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
+            pairs = 2 * len(inputs[batches.ASKS])
             # All that it does not know goes to the model.
-            known = {name: value for name, value in inputs.items() if name != batches.ASKS}
-            return torch.cat(super().compute_ref_log_probs(model, known))[: 2 * len(inputs[batches.ASKS])].chunk(2)
+            known = {name: value[:pairs] for name, value in inputs.items() if name != batches.ASKS}
+            return super().compute_ref_log_probs(model, known)
 
         def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
             asked = inputs[batches.ASKS]
@@ -78,25 +102,3 @@ def trainer() -> Any:
             return loss - foretelling * found[pairs:].mean() if len(found) > pairs else loss
 
     return Rewarded
-
-
-def aim(found: Any, beta: float, tokens: int) -> None:
-    """Give a trainer its goals: a reward above the mean raises a log-probability per token by that over beta, from what
-    the base gives in the mean to both words, which have so many tokens together. What it prefers is no part of them."""
-    learn = found.train_dataset
-    level = sum(fmean(learn[name]) for name in REFERENCE) / tokens
-    usual = fmean(value for name in REWARDS for value in learn[name])
-
-    def aimed(rows: Any) -> Any:
-        goals = {
-            name: [level + (reward - usual) / beta for reward in rows[rewards]]
-            for name, rewards in zip(REFERENCE, REWARDS, strict=True)
-        }
-        rows = rows.remove_columns(list(REFERENCE))
-        for name, values in goals.items():
-            rows = rows.add_column(name, values)
-        return rows
-
-    found.train_dataset = aimed(learn)
-    if found.eval_dataset is not None:
-        found.eval_dataset = aimed(found.eval_dataset)

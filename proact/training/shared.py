@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from proact.llm import causal
 from proact.training import frozen, laid
+
+Ahead = Callable[[Any, Any], None]
+"""Reads rows by their tokens and their attention mask."""
 
 
 def applies(model: Any, device: str) -> bool:
@@ -18,10 +21,12 @@ def applies(model: Any, device: str) -> bool:
 
 
 @contextmanager
-def prompts(backbone: Any, fixed: int, dtype: Any, room: int | None = None) -> Iterator[None]:
+def prompts(backbone: Any, fixed: int, dtype: Any, room: int | None = None) -> Iterator[Ahead]:
     """While open, the backbone reads once what the rows that it is given have in common.
 
-    What its `fixed` lower layers make of a row is kept in `dtype`. Completions of at most `room` tokens are all that is
+    What its `fixed` lower layers make of a row is kept in `dtype`; the function that this gives reads rows so far, and
+    no further. What they make of it hangs by a last bit on the rows beside it, so rows that are read ahead in one order
+    are the same whatever happens then. Completions of at most `room` tokens are all that is
     read: the feed-forward part of the top layer, which looks at each token alone, then leaves out what precedes them.
     """
     original = backbone.forward
@@ -40,9 +45,13 @@ def prompts(backbone: Any, fixed: int, dtype: Any, room: int | None = None) -> I
         out.last_hidden_state = out.last_hidden_state[laid.origins(rows, input_ids)]
         return out
 
+    def ahead(input_ids: Any, attention_mask: Any) -> None:
+        if lower:
+            lower.states(laid.lay(input_ids, attention_mask))
+
     backbone.forward = forward
     try:
-        yield
+        yield ahead
     finally:
         del backbone.forward
 

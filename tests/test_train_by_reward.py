@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import msgspec
 import pytest
@@ -102,8 +103,12 @@ def test_by_reward_every_row_is_read_below_in_one_layout_before_the_first_step(b
     course = Course(tmp_path / "train.jsonl")
     below: list[int] = []
     model.base_model.layers[0].register_forward_hook(lambda *_: below.append(course.last("loss") is not None))
+    kinds: list[set[Any]] = [set(), set()]
+    for layer, found_there in zip(model.base_model.layers, kinds, strict=True):
+        layer.self_attn.q_proj.register_forward_hook(lambda _, __, out, there=found_there: there.add(out.dtype))
     dpo.train(chosen, model, tokenizer, (rows, []), tmp_path, course, [])
     course.close()
+    assert kinds[0] == kinds[1] == {torch.bfloat16 if chosen.short_floats else torch.float32}
     # 200 pairs are read 100 at a time.
     assert (below, len(course.rows)) == ([False, False], 8)
 

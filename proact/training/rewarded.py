@@ -74,7 +74,8 @@ def trainer(tokens: int, ahead: Ahead | None) -> Any:
         def _read(self, ahead: Ahead, dataset: Any, size: int) -> None:
             for first in range(0, len(dataset), size):
                 rows = self.data_collator(list(dataset.select(range(first, min(first + size, len(dataset))))))
-                ahead(rows["input_ids"], rows["attention_mask"])
+                with self.accelerator.autocast():
+                    ahead(rows["input_ids"], rows["attention_mask"])
 
         def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
             pairs = 2 * len(inputs[batches.ASKS])

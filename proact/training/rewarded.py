@@ -25,8 +25,9 @@ NAME = "reward"
 REWARDS = ("chosen_reward", "rejected_reward")
 """Columns of a row: what its pair says that each side earned."""
 COMMON = 0.1
-"""What the mean distance of a batch weighs. In the beginning it is most of every distance, and the same step makes it
-smaller for all prompts: at full weight that step drowns those that tell prompts apart."""
+"""What the mean distance of a batch weighs up to the middle of a training; from there it rises in a line to 1. In the
+beginning it is most of every distance, and the same step makes it smaller for all prompts: at full weight that step
+drowns those that tell prompts apart. In the end what is left of it would be a leaning to one action in all of them."""
 FORETELLING = 0.5
 """What the cross-entropy of foretelling weighs at the first step; it falls in a line to nothing at the share `LEARNED`
 of the steps."""
@@ -37,11 +38,21 @@ REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
 """Columns that TRL adds, and that its losses compare with: log-probabilities under the base. Here they become goals."""
 
 
+def weight(gone: float) -> float:
+    """What foretelling weighs when this share of the steps is done."""
+    return FORETELLING * max(0.0, 1 - gone / LEARNED)
+
+
+def common(gone: float) -> float:
+    """What the mean distance of a batch weighs when this share of the steps is done."""
+    return COMMON + (1 - COMMON) * max(0.0, 2 * gone - 1)
+
+
 def trainer(tokens: int, ahead: Ahead | None) -> Any:
     """TRL's trainer with this loss: the mean over pairs of beta ((d_clarify^2 + d_execute^2) / 2 +
     (d_clarify - d_execute)^2), where d is the distance of a log-probability per token from its goal.
 
-    It is taken of each distance less its mean over the batch, and a tenth of it (`COMMON`) of these two means. What is
+    It is taken of each distance less its mean over the batch, and with the weight `common` of these two means. What is
     foretold adds the mean over questions of its cross-entropy per token.
 
     A reward above the mean raises the goal of a log-probability per token by that over beta, from what the base gives
@@ -54,9 +65,8 @@ def trainer(tokens: int, ahead: Ahead | None) -> Any:
         clarify, execute = distances
         return ((clarify**2 + execute**2) / 2 + (clarify - execute) ** 2).mean()
 
-    def weight(state: Any) -> float:
-        gone: float = state.global_step / state.max_steps
-        return FORETELLING * max(0.0, 1 - gone / LEARNED)
+    def gone(state: Any) -> float:
+        return float(state.global_step / state.max_steps)
 
     class Rewarded(DPOTrainer):  # type: ignore[misc]
         def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
@@ -86,7 +96,7 @@ def trainer(tokens: int, ahead: Ahead | None) -> Any:
         def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
             asked = inputs[batches.ASKS]
             pairs = 2 * len(asked)
-            foretelling = weight(self.state) if self.model.training else 0.0
+            foretelling = weight(gone(self.state)) if self.model.training else 0.0
             words = inputs["completion_mask"][: None if foretelling else pairs]
             read = {name: inputs[name][: len(words)] for name in ("input_ids", "attention_mask")}
             labels = read["input_ids"].masked_fill(words == 0, -100)
@@ -99,7 +109,8 @@ def trainer(tokens: int, ahead: Ahead | None) -> Any:
             metrics["rewards/accuracies"].append((margins > 0).float().mean().item())
             distances = torch.stack([torch.where(asked, above, below), torch.where(asked, below, above)])
             shared = distances.mean(1, keepdim=True)
-            loss = self.beta * (squares(distances - shared) + COMMON * squares(shared))
+            rest = common(gone(self.state)) if self.model.training else 1.0
+            loss = self.beta * (squares(distances - shared) + rest * squares(shared))
             return loss - foretelling * found[pairs:].mean() if len(found) > pairs else loss
 
     return Rewarded

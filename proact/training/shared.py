@@ -26,8 +26,8 @@ def prompts(backbone: Any, fixed: int, dtype: Any, room: int | None = None) -> I
 
     What its `fixed` lower layers make of a row is kept in `dtype`; the function that this gives reads rows so far, and
     no further. What they make of it hangs by a last bit on the rows beside it, so rows that are read ahead in one order
-    are the same whatever happens then. Completions of at most `room` tokens are all that is
-    read: the feed-forward part of the top layer, which looks at each token alone, then leaves out what precedes them.
+    are the same whatever happens then. Completions of at most `room` tokens are all that is read: the feed-forward part
+    of the top layer, which looks at each token alone, then leaves out what precedes them.
     """
     original = backbone.forward
     lower = frozen.Lower(backbone, fixed, dtype) if fixed and causal.stacked(backbone) else None

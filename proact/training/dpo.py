@@ -129,6 +129,7 @@ def _trainer(
     disable_progress_bars()
     by_reward = plan.loss == [rewarded.NAME]
     kind = rewarded.trainer(_tokens(tokenizer), ahead) if by_reward else DPOTrainer
+    outcomes = causal.words_after(tokenizer, rewarded.OUTCOMES) if by_reward else []
     learn, measure = rows
     kinds, lengths, dialogues = ([row[name] for row in learn] for name in (ACTION, LENGTH, DIALOGUE))
     order = batches.sampler(kinds, lengths, dialogues, plan.batch_size, plan.seed)
@@ -141,7 +142,7 @@ def _trainer(
     return Trainer(
         model=model,
         args=_arguments(plan, len(learn), bool(measure), folder, report_to),
-        data_collator=batches.collator(tokenizer.pad_token_id, end, which=by_reward),
+        data_collator=batches.collator(tokenizer.pad_token_id, end, outcomes),
         train_dataset=Dataset.from_list(learn),
         eval_dataset=Dataset.from_list(measure) if measure else None,
         processing_class=tokenizer,

@@ -7,6 +7,10 @@ none. What each action earns rises or falls with every hint alone.
 In the beginning the policy also learns to foretell what the question would be about. What asking is worth depends on
 the one thing that is least clear, however much else there is, and who has to name that thing looks for it first.
 
+To the end it learns to foretell how the task would go after each action, apart from what that costs. Everything that
+can fail must go well there: a product, whose logarithm is a sum over hints. What adds up over single hints holds for
+combinations of them that nobody has seen, where rewards alone would be guessed from the combinations most like them.
+
 The policy that it aims at takes an action in proportion to exp(reward / beta), so that P(ask) is the logistic function
 of the advantage over beta: the optimum of the objective that DPO starts from, under a reference that prefers nothing
 (Rafailov et al. 2023, arXiv 2305.18290, eq. 4). Regression on known rewards in place of a comparison: Richemond et al.
@@ -32,6 +36,11 @@ FORETELLING = 0.5
 """What the cross-entropy of foretelling weighs at the first step; it falls in a line to nothing at the share `LEARNED`
 of the steps."""
 LEARNED = 0.6
+OUTCOMES = (" true", " false", " yes", " no")
+"""Words at the decision: the log-odds of the first two foretell the task score after asking, of the others after
+answering. Which words they are means nothing."""
+FORESEEN = 0.5
+"""What the cross-entropy of the task score after an action weighs."""
 SAMPLED = 128
 """Pairs from which it is read what the base gives to both words; all goals hang on their mean alike."""
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
@@ -53,12 +62,14 @@ def trainer(tokens: int, ahead: Ahead | None) -> Any:
     (d_clarify - d_execute)^2), where d is the distance of a log-probability per token from its goal.
 
     It is taken of each distance less its mean over the batch, and with the weight `common` of these two means. What is
-    foretold adds the mean over questions of its cross-entropy per token.
+    foretold adds the mean over questions of its cross-entropy per token, and the mean over pairs of the cross-entropy
+    of both task scores, by log-probabilities per token.
 
     A reward above the mean raises the goal of a log-probability per token by that over beta, from what the base gives
     in the mean to both words, which have so many `tokens` together. Which of them it prefers is no part of a goal.
     """
     import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits as unforeseen
     from trl import DPOTrainer
 
     def squares(distances: Any) -> Any:
@@ -90,14 +101,16 @@ def trainer(tokens: int, ahead: Ahead | None) -> Any:
         def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
             pairs = 2 * len(inputs[batches.ASKS])
             # All that it does not know goes to the model.
-            known = {name: value[:pairs] for name, value in inputs.items() if name != batches.ASKS}
+            apart = (batches.ASKS, batches.SCORES)
+            known = {name: value[:pairs] for name, value in inputs.items() if name not in apart}
             return super().compute_ref_log_probs(model, known)
 
         def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
-            asked = inputs[batches.ASKS]
+            asked, scores = inputs[batches.ASKS], inputs[batches.SCORES]
             pairs = 2 * len(asked)
+            ends = pairs + len(OUTCOMES) * len(scores)
             foretelling = weight(gone(self.state)) if self.model.training else 0.0
-            words = inputs["completion_mask"][: None if foretelling else pairs]
+            words = inputs["completion_mask"][: None if foretelling else ends if self.model.training else pairs]
             read = {name: inputs[name][: len(words)] for name in ("input_ids", "attention_mask")}
             labels = read["input_ids"].masked_fill(words == 0, -100)
             found = model(**read, labels=labels, use_cache=False, fused_lm_head=True).log_probs.sum(1) / words.sum(1)
@@ -111,6 +124,9 @@ def trainer(tokens: int, ahead: Ahead | None) -> Any:
             shared = distances.mean(1, keepdim=True)
             rest = common(gone(self.state)) if self.model.training else 1.0
             loss = self.beta * (squares(distances - shared) + rest * squares(shared))
-            return loss - foretelling * found[pairs:].mean() if len(found) > pairs else loss
+            if len(found) > pairs and len(scores):
+                likely, unlikely = found[pairs:ends].view(len(scores), 2, 2).unbind(-1)
+                loss = loss + FORESEEN * unforeseen(likely - unlikely, scores, reduction="sum") / len(scores)
+            return loss - foretelling * found[ends:].mean() if len(found) > ends else loss
 
     return Rewarded

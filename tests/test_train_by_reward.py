@@ -68,7 +68,8 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     "must" and "what" where the user must be asked, else "it"), the one in the fewest questions.
 
     The cross-entropies of both task scores come with a half to the end, in the mean over the seven pairs that have
-    both. Log-odds are the difference of two words: true and false after asking, yes and no after answering.
+    both. Log-odds are what the last tokens of two words differ by: right and wrong after asking, yes and no after
+    answering.
 
     Goals lie (0.8 - 0.5) / 0.5 = 0.6 and (0.4 - 0.5) / 0.5 = -0.2 from the level where asking is better, and
     (0.3 - 0.5) / 0.5 = -0.4 and (0.5 - 0.5) / 0.5 = 0 where it is not; the mean reward is 0.5.
@@ -84,7 +85,7 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     # The training multiplies in 16 bits.
     with causal.arithmetic("cpu"):
         said = [means(model, tokenizer, prompt_of(row)) for row in rows]
-        ends = [means(model, tokenizer, prompt_of(row), " true", " false", " yes", " no") for row in rows[:7]]
+        odds = [log_odds(model, tokenizer, prompt_of(row)) for row in rows[:7]]
     level = fmean(value for both in said for value in both)
     goals = {True: (0.6, -0.2), False: (-0.4, 0.0)}
     distances = []
@@ -97,8 +98,8 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     foretold = fmean(means(model, tokenizer, prompt_of(row), word)[0] for row, word in zip(rows, about, strict=True))
     scores = [(0.9, 0.2)] * 4 + [(0.6, 0.7)] * 3
     unforeseen = fmean(
-        cross_entropy(true - false, asked) + cross_entropy(yes - no, answered)
-        for (true, false, yes, no), (asked, answered) in zip(ends, scores, strict=True)
+        cross_entropy(asking, asked) + cross_entropy(answering, answered)
+        for (asking, answering), (asked, answered) in zip(odds, scores, strict=True)
     )
     course = {row["step"]: row["loss"] for row in read_lines("policy/train.jsonl") if "loss" in row}
     for step, weight, common in ((1, 0.5, 0.1), (4, 0.25, 0.1), (7, 0.0, 0.28), (10, 0.0, 0.82)):
@@ -125,6 +126,17 @@ def test_by_reward_every_row_is_read_below_in_one_layout_before_the_first_step(b
     assert kinds[0] == kinds[1] == {torch.bfloat16 if chosen.short_floats else torch.float32}
     # 200 pairs are read 100 at a time.
     assert (below, len(course.rows)) == ([False, False], 8)
+
+
+def log_odds(model: Any, tokenizer: Any, prompt: str) -> tuple[float, float]:
+    """What the scores of outcomes differ by where the word of an action would come."""
+    right, wrong, yes, no = (tokenizer(prompt + word)["input_ids"][-1] for word in (" right", " wrong", " yes", " no"))
+    weight = model.get_output_embeddings().weight
+    with torch.no_grad():
+        read = model.base_model(torch.tensor([tokenizer(prompt)["input_ids"]])).last_hidden_state[0, -1]
+        apart = torch.stack([weight[right] - weight[wrong], weight[yes] - weight[no]])
+        asking, answering = (read.float() * apart).sum(1)
+    return float(asking), float(answering)
 
 
 def cross_entropy(log_odds: float, share: float) -> float:

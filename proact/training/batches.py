@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
@@ -18,8 +19,8 @@ ASKS = "asks"
 FORETOLD = "foretold"
 """Column of a row: the tokens of what its question is about, or none."""
 SCORES = "scores"
-"""Column of a row: the task scores after asking and after answering, or none; of those that have them a part of a batch
-(pairs, 2)."""
+"""Column of a row: the task scores after asking and after answering, or none; part of a batch (pairs, 2), where none is
+no number."""
 WINDOW = 8
 """Batches whose rows are sorted by length together; more would put all short prompts side by side."""
 
@@ -93,12 +94,12 @@ def sampler(kinds: Sequence[str], lengths: Sequence[int], dialogues: Sequence[st
     return Ordered()
 
 
-def collator(pad: int, end: int | None, outcomes: Sequence[list[int]] = ()) -> Any:
+def collator(pad: int, end: int | None, *, which: bool = False) -> Any:
     """TRL's batches without the end-of-text token behind a completion, when `end` is given.
 
-    It takes no part where two words are compared, but would take a share of what is learned. With the tokens of
-    `outcomes`, a batch tells what its pairs chose and their task scores. Below its chosen and rejected rows are then
-    those that end with each outcome, pair by pair, and those that end with what a question is about.
+    It takes no part where two words are compared, but would take a share of what is learned. With `which`, a batch
+    tells what its pairs chose and their task scores, and below its chosen and rejected rows are those that end with
+    what a question is about.
     """
     import torch
     from torch.nn.utils.rnn import pad_sequence
@@ -108,8 +109,6 @@ def collator(pad: int, end: int | None, outcomes: Sequence[list[int]] = ()) -> A
         return ids[:-1] if ids[-1] == end else ids
 
     def further(rows: list[tuple[list[int], list[int]]], batch: dict[str, Any]) -> None:
-        if not rows:
-            return
         read = [torch.ones(len(prompt) + len(told), dtype=torch.long) for prompt, told in rows]
         learned = [torch.tensor([0] * len(prompt) + [1] * len(told)) for prompt, told in rows]
         ids = [torch.tensor(prompt + told) for prompt, told in rows]
@@ -123,11 +122,9 @@ def collator(pad: int, end: int | None, outcomes: Sequence[list[int]] = ()) -> A
             batch: dict[str, Any] = super().torch_call(
                 [{**one, **{side: stripped(one[side]) for side in sides}} for one in examples]
             )
-            if outcomes:
-                scored = [one for one in examples if one[SCORES]]
+            if which:
                 batch[ASKS] = torch.tensor([one[ACTION] == "Clarify" for one in examples])
-                batch[SCORES] = torch.tensor([one[SCORES] for one in scored]).view(-1, 2)
-                further([(one["prompt_ids"], outcome) for one in scored for outcome in outcomes], batch)
+                batch[SCORES] = torch.tensor([one[SCORES] or [math.nan, math.nan] for one in examples])
                 further([(one["prompt_ids"], one[FORETOLD]) for one in examples if one[FORETOLD]], batch)
             return batch
 

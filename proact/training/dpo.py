@@ -128,8 +128,7 @@ def _trainer(
 
     disable_progress_bars()
     by_reward = plan.loss == [rewarded.NAME]
-    kind = rewarded.trainer(_tokens(tokenizer), ahead) if by_reward else DPOTrainer
-    outcomes = causal.words_after(tokenizer, rewarded.OUTCOMES) if by_reward else []
+    kind = rewarded.trainer(*_spelled(tokenizer), ahead) if by_reward else DPOTrainer
     learn, measure = rows
     kinds, lengths, dialogues = ([row[name] for row in learn] for name in (ACTION, LENGTH, DIALOGUE))
     order = batches.sampler(kinds, lengths, dialogues, plan.batch_size, plan.seed)
@@ -142,7 +141,7 @@ def _trainer(
     return Trainer(
         model=model,
         args=_arguments(plan, len(learn), bool(measure), folder, report_to),
-        data_collator=batches.collator(tokenizer.pad_token_id, end, outcomes),
+        data_collator=batches.collator(tokenizer.pad_token_id, end, which=by_reward),
         train_dataset=Dataset.from_list(learn),
         eval_dataset=Dataset.from_list(measure) if measure else None,
         processing_class=tokenizer,
@@ -150,9 +149,10 @@ def _trainer(
     )
 
 
-def _tokens(tokenizer: Any) -> int:
-    """How many tokens both words have together."""
-    return sum(map(len, causal.words_after(tokenizer, list(WORDS.values()))))
+def _spelled(tokenizer: Any) -> tuple[int, list[int]]:
+    """How many tokens the words of both actions have together, and the last token of each outcome."""
+    actions = causal.words_after(tokenizer, list(WORDS.values()))
+    return sum(map(len, actions)), [tokens[-1] for tokens in causal.words_after(tokenizer, rewarded.OUTCOMES)]
 
 
 def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: list[str]) -> Any:

@@ -94,14 +94,20 @@ def test_a_state_that_is_none_is_named(cli: Cli, rows: list[Row], message: str) 
     assert not Path("data").exists()
 
 
+def test_a_split_that_there_is_not_is_answered_with_those_that_there_are(cli: Cli) -> None:
+    write_lines("states.jsonl", [state("a", split="train"), state("b", split="test"), state("c", split="train")])
+    ran = cli(*DATASET, "--split", "all")
+    assert (ran.code, "no state of split all; it has domain coding and split train, test\n" in ran.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--persona", "nobody"], "unknown persona 'nobody'; there is: balanced, all, hurried-founder"),
         (["--policy", "sometimes"], "unknown policy 'sometimes'; there is: documented, calibrated"),
         (["--model", "magic:x"], "unknown model 'magic'; there is: hf, keyring, local, openai, scripted, synthetic"),
-        (["--split", "void"], "no state of split void"),
-        (["--domain", "planning"], "no state of domain planning"),
+        (["--split", "void"], "no state of split void; it has domain coding and no split\n"),
+        (["--domain", "planning"], "no state of domain planning; it has domain coding and no split\n"),
         (["--dataset", "void.jsonl"], "void.jsonl: no such file"),
         (["--personas", "void.jsonl"], "void.jsonl: no such file"),
         (["--plugin", "void.py"], "void.py: no such plugin file"),

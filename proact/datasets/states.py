@@ -48,15 +48,16 @@ def select(
     """The states to play, without the first `skip` of those that fit. More than there are is refused, unless they may
     be repeated as further replicates."""
     places: dict[str, int] = {}
+    splits: dict[str, None] = {}
     fitting: list[Placed] = []
     for state in states:
+        splits |= {state.split: None} if state.split else {}
         place = places.setdefault(state.domain, 0)
         places[state.domain] += 1
         if domain in (None, state.domain) and split in (None, state.split):
             fitting.append(Placed(state, place))
     if not fitting:
-        wanted = [f"domain {domain}" if domain else "", f"split {split}" if split else ""]
-        raise UsageError(f"the data set holds no state of {' and '.join(filter(None, wanted)) or 'any kind'}")
+        raise UsageError(_nothing(domain, split, list(places), list(splits)))
     if skip >= len(fitting):
         raise UsageError(f"--skip {skip} leaves none of the {len(fitting)} states there are")
     fitting = fitting[skip:]
@@ -67,3 +68,13 @@ def select(
             f"--n-states {count} is more than the {len(fitting)} states there are; --repeat plays them again"
         )
     return [fitting[index % len(fitting)]._replace(replicate=index // len(fitting)) for index in range(count)]
+
+
+def _nothing(domain: str | None, split: str | None, domains: list[str], splits: list[str]) -> str:
+    """What a data set has no state of, and what it has instead."""
+    wanted = [f"domain {domain}" if domain else "", f"split {split}" if split else ""]
+    lacking = f"the data set holds no state of {' and '.join(filter(None, wanted)) or 'any kind'}"
+    if not domains:
+        return lacking
+    has = f"split {', '.join(splits)}" if splits else "no split"
+    return f"{lacking}; it has domain {', '.join(domains)} and {has}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -67,25 +66,18 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     of the training are done, and no more from six tenths on. It is about, of its words that the dialogue has ("it",
     "must" and "what" where the user must be asked, else "it"), the one in the fewest questions.
 
-    The cross-entropies of both task scores come with a half to the end, in the mean over the seven pairs that have
-    both. Log-odds are what the last tokens of two words differ by: right and wrong after asking, yes and no after
-    answering.
-
     Goals lie (0.8 - 0.5) / 0.5 = 0.6 and (0.4 - 0.5) / 0.5 = -0.2 from the level where asking is better, and
     (0.3 - 0.5) / 0.5 = -0.4 and (0.5 - 0.5) / 0.5 = 0 where it is not; the mean reward is 0.5.
     """
     rows = [rewarded(n, n < 4) for n in range(8)]
     for row in rows[:4]:
         row["chosen_text"] = "Do tell, it must do what?"
-    for row, (chosen, rejected) in zip(rows, [(0.9, 0.2)] * 4 + [(0.7, 0.6)] * 3 + [(0.7, None)], strict=True):
-        row["task_scores"] = {"chosen": chosen, "rejected": rejected}
     write_lines("pairs.jsonl", rows)
     trained(cli, base, *BY_REWARD, "--beta", 0.5, "--epochs", 10, "--lr", 1e-12, "--eval-fraction", 0)
     model, tokenizer, _ = causal.load(str(base))
     # The training multiplies in 16 bits.
     with causal.arithmetic("cpu"):
         said = [means(model, tokenizer, prompt_of(row)) for row in rows]
-        odds = [log_odds(model, tokenizer, prompt_of(row)) for row in rows[:7]]
     level = fmean(value for both in said for value in both)
     goals = {True: (0.6, -0.2), False: (-0.4, 0.0)}
     distances = []
@@ -96,14 +88,9 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     apart = fmean(squares(one - mean[0], other - mean[1]) for one, other in distances)
     about = [" must"] * 4 + [" it"] * 4
     foretold = fmean(means(model, tokenizer, prompt_of(row), word)[0] for row, word in zip(rows, about, strict=True))
-    scores = [(0.9, 0.2)] * 4 + [(0.6, 0.7)] * 3
-    unforeseen = fmean(
-        cross_entropy(asking, asked) + cross_entropy(answering, answered)
-        for (asking, answering), (asked, answered) in zip(odds, scores, strict=True)
-    )
     course = {row["step"]: row["loss"] for row in read_lines("policy/train.jsonl") if "loss" in row}
     for step, weight, common in ((1, 0.5, 0.1), (4, 0.25, 0.1), (7, 0.0, 0.28), (10, 0.0, 0.82)):
-        expected = 0.5 * (apart + squares(*mean) * common) - weight * foretold + 0.5 * unforeseen
+        expected = 0.5 * (apart + squares(*mean) * common) - weight * foretold
         assert course[step] == pytest.approx(expected, rel=0.01)
 
 
@@ -126,22 +113,6 @@ def test_by_reward_every_row_is_read_below_in_one_layout_before_the_first_step(b
     assert kinds[0] == kinds[1] == {torch.bfloat16 if chosen.short_floats else torch.float32}
     # 200 pairs are read 100 at a time.
     assert (below, len(course.rows)) == ([False, False], 8)
-
-
-def log_odds(model: Any, tokenizer: Any, prompt: str) -> tuple[float, float]:
-    """What the scores of outcomes differ by where the word of an action would come."""
-    right, wrong, yes, no = (tokenizer(prompt + word)["input_ids"][-1] for word in (" right", " wrong", " yes", " no"))
-    weight = model.get_output_embeddings().weight
-    with torch.no_grad():
-        read = model.base_model(torch.tensor([tokenizer(prompt)["input_ids"]])).last_hidden_state[0, -1]
-        apart = torch.stack([weight[right] - weight[wrong], weight[yes] - weight[no]])
-        asking, answering = (read.float() * apart).sum(1)
-    return float(asking), float(answering)
-
-
-def cross_entropy(log_odds: float, share: float) -> float:
-    likely = 1 / (1 + math.exp(-log_odds))
-    return -share * math.log(likely) - (1 - share) * math.log(1 - likely)
 
 
 def squares(clarify: float, execute: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
@@ -18,9 +17,6 @@ ASKS = "asks"
 """Part of a batch (pairs,): whether the pair chose to ask."""
 FORETOLD = "foretold"
 """Column of a row: the tokens of what its question is about, or none."""
-SCORES = "scores"
-"""Column of a row: the task scores after asking and after answering, or none; part of a batch (pairs, 2), where none is
-no number."""
 WINDOW = 8
 """Batches whose rows are sorted by length together; more would put all short prompts side by side."""
 
@@ -98,8 +94,7 @@ def collator(pad: int, end: int | None, *, which: bool = False) -> Any:
     """TRL's batches without the end-of-text token behind a completion, when `end` is given.
 
     It takes no part where two words are compared, but would take a share of what is learned. With `which`, a batch
-    tells what its pairs chose and their task scores, and below its chosen and rejected rows are those that end with
-    what a question is about.
+    tells what its pairs chose, and below its chosen and rejected rows are those that end with what a question is about.
     """
     import torch
     from torch.nn.utils.rnn import pad_sequence
@@ -124,7 +119,6 @@ def collator(pad: int, end: int | None, *, which: bool = False) -> Any:
             )
             if which:
                 batch[ASKS] = torch.tensor([one[ACTION] == "Clarify" for one in examples])
-                batch[SCORES] = torch.tensor([one[SCORES] or [math.nan, math.nan] for one in examples])
                 further([(one["prompt_ids"], one[FORETOLD]) for one in examples if one[FORETOLD]], batch)
             return batch
 

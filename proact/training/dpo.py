@@ -128,7 +128,7 @@ def _trainer(
 
     disable_progress_bars()
     by_reward = plan.loss == [rewarded.NAME]
-    kind = rewarded.trainer(*_spelled(tokenizer), ahead) if by_reward else DPOTrainer
+    kind = rewarded.trainer(_tokens(tokenizer), ahead) if by_reward else DPOTrainer
     learn, measure = rows
     kinds, lengths, dialogues = ([row[name] for row in learn] for name in (ACTION, LENGTH, DIALOGUE))
     order = batches.sampler(kinds, lengths, dialogues, plan.batch_size, plan.seed)
@@ -149,10 +149,9 @@ def _trainer(
     )
 
 
-def _spelled(tokenizer: Any) -> tuple[int, list[int]]:
-    """How many tokens the words of both actions have together, and the last token of each outcome."""
-    actions = causal.words_after(tokenizer, list(WORDS.values()))
-    return sum(map(len, actions)), [tokens[-1] for tokens in causal.words_after(tokenizer, rewarded.OUTCOMES)]
+def _tokens(tokenizer: Any) -> int:
+    """How many tokens both words have together."""
+    return sum(map(len, causal.words_after(tokenizer, list(WORDS.values()))))
 
 
 def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: list[str]) -> Any:

@@ -73,14 +73,8 @@ def row(pair: PreferencePair, target: Target) -> dict[str, Any]:
 def facts(pair: PreferencePair) -> dict[str, Any]:
     """The columns beside the text; nothing is foretold yet."""
     earned = zip(rewarded.REWARDS, (pair.rewards.chosen, pair.rewards.rejected), strict=True)
-    scores = [pair.task_scores.chosen, pair.task_scores.rejected]
-    return {
-        batches.ACTION: pair.chosen_action,
-        batches.DIALOGUE: f"{pair.state_id} {pair.persona} {pair.seed}",
-        batches.SCORES: [] if None in scores else scores if pair.chosen_action == "Clarify" else scores[::-1],
-        batches.FORETOLD: [],
-        **dict(earned),
-    }
+    dialogue = f"{pair.state_id} {pair.persona} {pair.seed}"
+    return {batches.ACTION: pair.chosen_action, batches.DIALOGUE: dialogue, batches.FORETOLD: [], **dict(earned)}
 
 
 def subjects(pairs: Sequence[PreferencePair]) -> list[str]:

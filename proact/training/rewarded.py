@@ -7,10 +7,6 @@ none. What each action earns rises or falls with every hint alone.
 In the beginning the policy also learns to foretell what the question would be about. What asking is worth depends on
 the one thing that is least clear, however much else there is, and who has to name that thing looks for it first.
 
-To the end it learns to foretell how the task would go after each action, apart from what that costs. Everything that
-can fail must go well there: a product, whose logarithm is a sum over hints. What adds up over single hints holds for
-combinations of them that nobody has seen, where rewards alone would be guessed from the combinations most like them.
-
 The policy that it aims at takes an action in proportion to exp(reward / beta), so that P(ask) is the logistic function
 of the advantage over beta: the optimum of the objective that DPO starts from, under a reference that prefers nothing
 (Rafailov et al. 2023, arXiv 2305.18290, eq. 4). Regression on known rewards in place of a comparison: Richemond et al.
@@ -19,8 +15,6 @@ of the advantage over beta: the optimum of the objective that DPO starts from, u
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from statistics import fmean
 from typing import Any
 
@@ -38,11 +32,6 @@ FORETELLING = 0.5
 """What the cross-entropy of foretelling weighs at the first step; it falls in a line to nothing at the share `LEARNED`
 of the steps."""
 LEARNED = 0.6
-OUTCOMES = (" right", " wrong", " yes", " no")
-"""Words at the decision: the log-odds of the first two foretell the task score after asking, of the others after
-answering. What they mean plays no part; of each the last token is taken, and these differ."""
-FORESEEN = 0.5
-"""What the cross-entropy of the task score after an action weighs."""
 SAMPLED = 128
 """Pairs from which it is read what the base gives to both words; all goals hang on their mean alike."""
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
@@ -59,37 +48,17 @@ def common(gone: float) -> float:
     return COMMON + (1 - COMMON) * max(0.0, 2 * gone - 1)
 
 
-@contextmanager
-def hidden(model: Any) -> Iterator[list[Any]]:
-    """What the backbone of a model, or of one with an adapter, gives while this is open."""
-    backbone = (model.get_base_model() if hasattr(model, "get_base_model") else model).base_model
-    found: list[Any] = []
-
-    def keep(module: Any, _: Any, out: Any) -> None:
-        # Parts of it share its hooks.
-        if module is backbone:
-            found.append(out.last_hidden_state)
-
-    hook = backbone.register_forward_hook(keep)
-    try:
-        yield found
-    finally:
-        hook.remove()
-
-
-def trainer(tokens: int, outcomes: list[int], ahead: Ahead | None) -> Any:
+def trainer(tokens: int, ahead: Ahead | None) -> Any:
     """TRL's trainer with this loss: the mean over pairs of beta ((d_clarify^2 + d_execute^2) / 2 +
     (d_clarify - d_execute)^2), where d is the distance of a log-probability per token from its goal.
 
     It is taken of each distance less its mean over the batch, and with the weight `common` of these two means. What is
-    foretold adds the mean over questions of its cross-entropy per token, and the mean over pairs that have both task
-    scores of the sum of their cross-entropies.
+    foretold adds the mean over questions of its cross-entropy per token.
 
     A reward above the mean raises the goal of a log-probability per token by that over beta, from what the base gives
     in the mean to both words, which have so many `tokens` together. Which of them it prefers is no part of a goal.
     """
     import torch
-    from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
     from trl import DPOTrainer
 
     def squares(distances: Any) -> Any:
@@ -121,39 +90,27 @@ def trainer(tokens: int, outcomes: list[int], ahead: Ahead | None) -> Any:
         def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
             pairs = 2 * len(inputs[batches.ASKS])
             # All that it does not know goes to the model.
-            apart = (batches.ASKS, batches.SCORES)
-            known = {name: value[:pairs] for name, value in inputs.items() if name not in apart}
+            known = {name: value[:pairs] for name, value in inputs.items() if name != batches.ASKS}
             return super().compute_ref_log_probs(model, known)
 
-        def _unforeseen(self, states: Any, scores: Any) -> Any:
-            known = scores.isfinite().all(1)
-            right, wrong, yes, no = self.accelerator.unwrap_model(self.model).get_output_embeddings().weight[outcomes]
-            odds = states[known].float() @ torch.stack([right - wrong, yes - no], 1).float()
-            return cross_entropy(odds, scores[known], reduction="sum") / known.sum().clamp(min=1)
-
         def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
-            asked, learning = inputs[batches.ASKS], self.model.training
+            asked = inputs[batches.ASKS]
             pairs = 2 * len(asked)
-            foretelling = weight(gone(self.state)) if learning else 0.0
+            foretelling = weight(gone(self.state)) if self.model.training else 0.0
             words = inputs["completion_mask"][: None if foretelling else pairs]
             read = {name: inputs[name][: len(words)] for name in ("input_ids", "attention_mask")}
             labels = read["input_ids"].masked_fill(words == 0, -100)
-            with hidden(self.accelerator.unwrap_model(model)) as states:
-                found = model(**read, labels=labels, use_cache=False, fused_lm_head=True).log_probs.sum(1)
-            found = found / words.sum(1)
+            found = model(**read, labels=labels, use_cache=False, fused_lm_head=True).log_probs.sum(1) / words.sum(1)
             chosen, rejected = found[:pairs].chunk(2)
             above, below = (said - inputs[name] for said, name in zip((chosen, rejected), REFERENCE, strict=True))
             margins = self.accelerator.gather(self.beta * (chosen - rejected).detach())
-            metrics = self._metrics["train" if learning else "eval"]
+            metrics = self._metrics["train" if self.model.training else "eval"]
             metrics["rewards/margins"].append(margins.mean().item())
             metrics["rewards/accuracies"].append((margins > 0).float().mean().item())
             distances = torch.stack([torch.where(asked, above, below), torch.where(asked, below, above)])
             shared = distances.mean(1, keepdim=True)
-            rest = common(gone(self.state)) if learning else 1.0
+            rest = common(gone(self.state)) if self.model.training else 1.0
             loss = self.beta * (squares(distances - shared) + rest * squares(shared))
-            if learning:
-                decisions = states[0][torch.arange(len(asked)), words[: len(asked)].argmax(1) - 1]
-                loss = loss + FORESEEN * self._unforeseen(decisions, inputs[batches.SCORES])
             return loss - foretelling * found[pairs:].mean() if len(found) > pairs else loss
 
     return Rewarded

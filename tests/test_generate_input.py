@@ -97,7 +97,13 @@ def test_a_state_that_is_none_is_named(cli: Cli, rows: list[Row], message: str) 
 def test_a_split_that_there_is_not_is_answered_with_those_that_there_are(cli: Cli) -> None:
     write_lines("states.jsonl", [state("a", split="train"), state("b", split="test"), state("c", split="train")])
     ran = cli(*DATASET, "--split", "all")
-    assert (ran.code, "no state of split all; it has domain coding and split train, test\n" in ran.err) == (2, True)
+    assert (ran.code, "no state of split all; it has domain 'coding' and split 'train', 'test'\n" in ran.err) == (
+        2,
+        True,
+    )
+    write_lines("states.jsonl", [state(str(n), split=f"{n}\n\x1b[31m") for n in range(10)])
+    ran = cli(*DATASET, "--split", "all")
+    assert (ran.code, ran.err.count("\n"), "\x1b" in ran.err, "and 2 more" in ran.err) == (2, 1, False, True)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +112,8 @@ def test_a_split_that_there_is_not_is_answered_with_those_that_there_are(cli: Cl
         (["--persona", "nobody"], "unknown persona 'nobody'; there is: balanced, all, hurried-founder"),
         (["--policy", "sometimes"], "unknown policy 'sometimes'; there is: documented, calibrated"),
         (["--model", "magic:x"], "unknown model 'magic'; there is: hf, keyring, local, openai, scripted, synthetic"),
-        (["--split", "void"], "no state of split void; it has domain coding and no split\n"),
-        (["--domain", "planning"], "no state of domain planning; it has domain coding and no split\n"),
+        (["--split", "void"], "no state of split void; it has domain 'coding' and no split\n"),
+        (["--domain", "planning"], "no state of domain planning; it has domain 'coding' and no split\n"),
         (["--dataset", "void.jsonl"], "void.jsonl: no such file"),
         (["--personas", "void.jsonl"], "void.jsonl: no such file"),
         (["--plugin", "void.py"], "void.py: no such plugin file"),

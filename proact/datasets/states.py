@@ -13,6 +13,9 @@ from proact.errors import InputError, UsageError
 from proact.keys import digest
 from proact.records import State
 
+SHOWN = 8
+"""Names that an error message lists."""
+
 
 class Placed(NamedTuple):
     """A state, its place among the states of its domain in the file, and how often it came before."""
@@ -76,5 +79,11 @@ def _nothing(domain: str | None, split: str | None, domains: list[str], splits: 
     lacking = f"the data set holds no state of {' and '.join(filter(None, wanted)) or 'any kind'}"
     if not domains:
         return lacking
-    has = f"split {', '.join(splits)}" if splits else "no split"
-    return f"{lacking}; it has domain {', '.join(domains)} and {has}"
+    has = f"split {_named(splits)}" if splits else "no split"
+    return f"{lacking}; it has domain {_named(domains)} and {has}"
+
+
+def _named(names: list[str]) -> str:
+    """Some names out of a file, which may hold line breaks and much else."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(repr, names[:SHOWN])) + more

@@ -6,7 +6,7 @@ STAMP := .venv/installed
 TRAIN := .venv/installed-train
 ALPHA ?= 0.3
 LEARN ?= --n-states 1560 --n-test 144 --replicates 64 --loss reward --full --depth 17 --layers 5 \
-  --epochs 2 --batch-size 16 --lr 0.0007
+  --epochs 2 --batch-size 8 --lr 0.0005
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-train pipeline train test check docs bench clean

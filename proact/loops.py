@@ -61,8 +61,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def iterate(settings: Settings) -> dict[str, Any]:
-    """Run all rounds; returns the summary that the command prints. Raises whatever a stage raises."""
+    """Run all rounds; returns the summary that the command prints.
+
+    Raises UsageError for a folder with rounds of other settings, and whatever a stage raises.
+    """
     folder = Path(settings.out)
+    learned = sidecar.read_meta(folder / "round-1" / "policy").get("asked")
+    if learned not in (None, _asked(settings, None)):
+        raise UsageError(f"{folder}: holds rounds with other settings; choose another --out")
     fixed = [*CONSTANT, *([f"optimal:{_spec(settings).alpha:g}"] if settings.world else [])]
     curve = [_measured(settings, folder / "baselines", name, name) for name in fixed]
     policy: Path | None = None

@@ -119,6 +119,16 @@ def test_generate_takes_its_probability_and_the_threshold_moves_it(cli: Cli, pol
         assert json.loads(ran.out)["seen_in_training"] == 0
 
 
+def test_several_states_are_played_side_by_side(cli: Cli, policy: Path) -> None:
+    play = (*WORLD, "--n-states", 10, "--replicates", 2, "--branches", 0, "--concurrency", 1)
+    succeeded(cli("generate", *play, "--policy", f"trained:{policy}"))
+    rows = [row for row in read_lines() if row["decision_point"] == 0]
+    places = {name: place for place, name in enumerate(dict.fromkeys(row["state"]["id"] for row in rows))}
+    order = [(places[row["state"]["id"]], row["replicate"]) for row in rows]
+    blocks = (range(8), range(8, 10))
+    assert order == [(state, replicate) for block in blocks for replicate in range(2) for state in block]
+
+
 def test_states_that_it_was_trained_on_are_counted(cli: Cli, policy: Path) -> None:
     found = json.loads((policy / "policy.json").read_bytes())
     states = [{"id": "x", "domain": "coding", "query": "Write it.", "family": found["families"]["train"][0]}]
@@ -305,9 +315,14 @@ def test_rounds_are_measured_beside_the_constants_and_the_optimum_and_go_on_afte
     assert Path("rounds/round-1/policy/policy.json").stat().st_mtime_ns == before
     assert "round-1: finished before" in ran.err
     assert "round-2: finished before" not in ran.err
-    # It goes by what was asked, so another price is no finished round.
+    # It goes by what was asked, so another price is no finished round, and changes nothing.
+    prices = Path("rounds/baselines/always-clarify-test-rewards.jsonl").read_bytes()
     other = cli("iterate", "--rounds", 2, *learn, *size, "--alpha", 0.6)
-    assert (other.code, "finished before" in other.err, "another --output" in other.err) == (2, False, True)
+    assert (other.code, other.err.strip()) == (
+        2,
+        "proact: rounds: holds rounds with other settings; choose another --out",
+    )
+    assert Path("rounds/baselines/always-clarify-test-rewards.jsonl").read_bytes() == prices
     rows = read_lines("rounds/round-2/trajectories.jsonl")
     played = {row["state"]["id"] for row in read_lines("rounds/round-1/trajectories.jsonl")}
     assert len(played) == 40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -19,8 +19,9 @@ from proact.executor import Task
 from proact.keys import digest
 from proact.llm import Models, Options, Sampling
 from proact.policies import Policy, RulePolicy, learned, open_policy, trained_on
+from proact.policies.trained import ROWS
 from proact.prompts import load
-from proact.records import Action, Trajectory
+from proact.records import Action, Persona, State, Trajectory
 from proact.registry import load_plugin
 from proact.rollout import Choice, Player, Rules
 from proact.sandbox import Isolation, Sandbox
@@ -188,13 +189,22 @@ class Generate:
             branch_turns=settings.branch_turns,
             own_way=settings.continue_by is not None,
         )
-        for state, place, repeated in self.placed:
-            players = self.cast[state.domain]
-            for persona, replicate in product(players[place % len(players)], range(settings.replicates)):
-                for branch in played:
-                    if arms.applies(branch, state):
-                        work = Work(state, persona, repeated + replicate, branch)
-                        yield Job(self.scribe.key(work), digest(state, persona), work)
+        for state, persona, replicate in self._games():
+            for branch in played:
+                if arms.applies(branch, state):
+                    work = Work(state, persona, replicate, branch)
+                    yield Job(self.scribe.key(work), digest(state, persona), work)
+
+    def _games(self) -> Iterator[tuple[State, Persona, int]]:
+        """Each state with each of its personas and each replicate; a trained policy scores several states in the time
+        of one, so some are played side by side."""
+        together = ROWS if self.learned else 1
+        for first in range(0, len(self.placed), together):
+            for replicate in range(self.settings.replicates):
+                for state, place, repeated in self.placed[first : first + together]:
+                    players = self.cast[state.domain]
+                    for persona in players[place % len(players)]:
+                        yield state, persona, repeated + replicate
 
     async def _step(self, work: Work) -> list[Trajectory]:
         lines = await self.scribe.lines(work)

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from proact import __version__, console, jsonl, sidecar
+from proact import console, jsonl, sidecar
 from proact.errors import UsageError
 from proact.executor import Task
 from proact.keys import digest
@@ -30,7 +30,7 @@ from proact.training.plan import Options
 
 CONSTANT = ("always-clarify", "always-execute")
 CURVE = "curve.jsonl"
-NO_PART = ("rounds", "test_split", "n_test", "test_replicates")
+NO_PART = ("rounds", "test_split", "n_test", "test_replicates", "base_url", "isolation", "even_if_constant")
 """Settings that a policy does not depend on."""
 
 
@@ -63,12 +63,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def iterate(settings: Settings) -> dict[str, Any]:
     """Run all rounds; returns the summary that the command prints.
 
-    Raises UsageError for a folder with rounds of other settings, and whatever a stage raises.
+    Raises UsageError for a folder with rounds of other states or settings, and whatever a stage raises.
     """
     folder = Path(settings.out)
     learned = sidecar.read_meta(folder / "round-1" / "policy").get("asked")
     if learned not in (None, _asked(settings, None)):
-        raise UsageError(f"{folder}: holds rounds with other settings; choose another --out")
+        raise UsageError(f"{folder}: holds rounds of other states or settings; choose another --out")
     fixed = [*CONSTANT, *([f"optimal:{_spec(settings).alpha:g}"] if settings.world else [])]
     curve = [_measured(settings, folder / "baselines", name, name) for name in fixed]
     policy: Path | None = None
@@ -136,7 +136,7 @@ def _asked(settings: Settings, policy: Path | None) -> str:
     """All that decides what a round learns. It stands beside the policy of a finished round without a missing line."""
     told = {name: value for name, value in msgspec.to_builtins(settings).items() if name not in NO_PART}
     states = Path(settings.dataset).read_bytes() if settings.dataset else b""
-    return digest(__version__, told, states, manifest.read(policy).weights if policy else "")
+    return digest(told, states, manifest.read(policy).weights if policy else "")
 
 
 def _measured(settings: Settings, folder: Path, policy: str, method: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import msgspec
 
 from proact.keys import digest64
-from proact.llm import causal
+from proact.llm import causal, likelihood
 from proact.policies import Decision, Policy, Trained
 from proact.records import Message, State, Usage
 from proact.render import action_prompt
@@ -75,11 +75,11 @@ class Untrained:
     name = "untrained"
 
     def __init__(self, base: str) -> None:
-        self._loaded = causal.load(base)
+        self._loaded = causal.reader(base)
 
     async def p_clarify(self, decision: Decision) -> tuple[float, Usage]:
         text = action_prompt(State(**decision.state.visible()), decision.persona.profile, decision.messages)
-        ((clarify, execute),) = causal.log_probs(self._loaded, [text], (WORDS["Clarify"], WORDS["Execute"]))
+        ((clarify, execute),) = likelihood.log_probs(self._loaded, [text], (WORDS["Clarify"], WORDS["Execute"]))
         return 1 / (1 + math.exp(execute - clarify)), Usage()
 
 

@@ -13,7 +13,7 @@ from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
 from tiny import means, pairs, tiny_model
 
 from proact.errors import ModelError, UsageError
-from proact.llm import Request, causal, hf
+from proact.llm import Request, causal, hf, likelihood
 from proact.policies import Decision, Trained, open_policy
 from proact.records import Persona, State
 from proact.render import action_prompt
@@ -206,14 +206,23 @@ def test_replies_belong_to_the_weights_that_gave_them(base: Path, tmp_path: Path
     assert hf.HfModel(str(tiny_model(tmp_path / "two", seed=0))).endpoint == first
 
 
+def test_weights_kept_to_be_read_give_the_same_numbers_and_need_no_conversion(base: Path) -> None:
+    texts, words = ["key " * 9 + "Action:", "list Action:"], [" Clarify", " Execute"]
+    whole, kept = causal.load(str(base)), causal.reader(str(base))
+    assert likelihood.log_probs(kept, texts, words) == likelihood.log_probs(whole, texts, words)
+    multiplied = {part.weight.dtype for part in kept.model.modules() if isinstance(part, torch.nn.Linear)}
+    assert multiplied == {torch.bfloat16 if causal.short_floats() else torch.float32}
+    assert {part.weight.dtype for part in whole.model.modules() if isinstance(part, torch.nn.Linear)} == {torch.float32}
+
+
 def test_a_prompt_that_just_fits_is_read(base: Path) -> None:
     loaded = causal.load(str(base))
-    room = max(map(len, causal.words_after(loaded.tokenizer, [" Clarify", " Execute"])))
+    room = max(map(len, likelihood.words_after(loaded.tokenizer, [" Clarify", " Execute"])))
     lengths = {n: len(loaded.tokenizer("a" * n + " Action:")["input_ids"]) for n in range(900, 1024)}
     most = max(n for n, length in lengths.items() if length + room <= 1024)
-    assert len(causal.log_probs(loaded, ["a" * most + " Action:"], [" Clarify", " Execute"])[0]) == 2
+    assert len(likelihood.log_probs(loaded, ["a" * most + " Action:"], [" Clarify", " Execute"])[0]) == 2
     with pytest.raises(ModelError, match="the model holds 1024"):
-        causal.log_probs(loaded, ["a" * (most + 1) + " Action:"], [" Clarify", " Execute"])
+        likelihood.log_probs(loaded, ["a" * (most + 1) + " Action:"], [" Clarify", " Execute"])
 
 
 def test_a_prompt_that_is_too_long_fails_by_name(base: Path) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from proact.errors import UsageError
 from proact.llm.base import Completion, Request
-from proact.llm.causal import Loaded, arithmetic, content, context, fits, load, needed, quiet
+from proact.llm.causal import Loaded, arithmetic, content, context, fits, needed, quiet, reader
 
 TEMPERATURE = 0.3
 ADAPTED = ("adapter_config.json", "base_model_name_or_path")
@@ -53,11 +53,11 @@ def chat_model(spec: str) -> Loaded:
     """A name, a folder of weights, or a folder with an adapter."""
     folder = Path(spec)
     if not (folder / "adapter_config.json").is_file():
-        return load(spec)
+        return reader(spec)
     # What proact has trained names its base as it was asked for, which is valid on every machine.
     where, field = ("policy.json", "base") if (folder / "policy.json").is_file() else ADAPTED
     said = msgspec.json.decode((folder / where).read_bytes())
-    return load(said[field], folder, said.get("depth"))
+    return reader(said[field], folder, said.get("depth"))
 
 
 def _generated(loaded: Loaded, request: Request, stop: threading.Event) -> Completion:

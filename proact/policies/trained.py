@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from proact.errors import ModelError, UsageError
-from proact.llm import causal, local
+from proact.llm import causal, likelihood, local
 from proact.policies.base import Decision
 from proact.records import State, Usage
 from proact.render import action_prompt
@@ -94,9 +94,11 @@ class Trained:
         manifest = self.manifest
         unchanged(self._path, manifest)
         loaded = (
-            causal.load(manifest.base, self._path, manifest.depth) if manifest.adapter else causal.load(str(self._path))
+            causal.reader(manifest.base, self._path, manifest.depth)
+            if manifest.adapter
+            else causal.reader(str(self._path))
         )
         if manifest.adapter and causal.fingerprint(manifest.base, loaded.model) != manifest.base_fingerprint:
             raise UsageError(f"{self._path}: was trained on other weights than {manifest.base} has now")
         words = (WORDS["Clarify"], WORDS["Execute"])
-        return lambda prompts: causal.log_probs(loaded, prompts, words)
+        return lambda prompts: likelihood.log_probs(loaded, prompts, words)

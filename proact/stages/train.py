@@ -17,7 +17,7 @@ from proact import __version__, console, jsonl, sidecar
 from proact.errors import OutputError, SpecConflict, UsageError
 from proact.executor import Task
 from proact.keys import digest
-from proact.llm import causal
+from proact.llm import causal, likelihood
 from proact.records import PreferencePair
 from proact.training import batches, dpo, examples, manifest, rewarded
 from proact.training.plan import Options, Plan, as_json, asked_for, losses, packages, plan, said, trackers
@@ -177,7 +177,7 @@ class TrainRun:
         ]
         if self.by_reward:
             for row, word in zip(both[0], examples.subjects(self.split.train), strict=True):
-                row[batches.FORETOLD] = causal.words_after(tokenizer, [f" {word}"])[0] if word else []
+                row[batches.FORETOLD] = likelihood.words_after(tokenizer, [f" {word}"])[0] if word else []
         learn, measure = (dpo.fitting(tokenizer, rows, chosen.max_length) for rows in both)
         if not learn:
             raise UsageError(f"{self.data}: no pair fits into --max-length {chosen.max_length} tokens")
@@ -207,7 +207,7 @@ class TrainRun:
                 "spec": self.pairs[0].spec,
             },
             families=self.split.families,
-            spelling={action: causal.spelling(tokenizer, word) for action, word in words.items()},
+            spelling={action: likelihood.spelling(tokenizer, word) for action, word in words.items()},
             metrics={name: course.last(name) for name in figures},
             packages=packages(),
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from proact.errors import Diverged
-from proact.llm import causal
+from proact.llm import causal, likelihood
 from proact.training import batches, learnable, rewarded, shared
 from proact.training.batches import ACTION, DIALOGUE
 from proact.training.manifest import WORDS
@@ -88,7 +88,7 @@ def train(
     if fixed and not plan.lora:
         learnable.upper_only(model, fixed)
     if shared.applies(model, plan.device):
-        words = causal.words_after(tokenizer, list(WORDS.values())) if plan.target == "action" else []
+        words = likelihood.words_after(tokenizer, list(WORDS.values())) if plan.target == "action" else []
         kept_as = torch.bfloat16 if plan.short_floats else torch.float32
         join = shared.prompts(model.base_model, fixed, kept_as, max(map(len, words), default=None))
     still = plan.device == "cpu" and plan.short_floats and (plan.lora or fixed)
@@ -151,7 +151,7 @@ def _trainer(
 
 def _tokens(tokenizer: Any) -> int:
     """How many tokens both words have together."""
-    return sum(map(len, causal.words_after(tokenizer, list(WORDS.values()))))
+    return sum(map(len, likelihood.words_after(tokenizer, list(WORDS.values()))))
 
 
 def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: list[str]) -> Any:

@@ -143,9 +143,9 @@ def load(spec: str, adapter: Path | None = None, depth: int | None = None) -> Lo
 
 
 def reader(spec: str, adapter: Path | None = None, depth: int | None = None) -> Loaded:
-    """A model as `load` gives it, but to read and write with only: what a CPU multiplies in bfloat16 is kept in it.
+    """A model as `load` gives it, but only to read and write with: what a CPU multiplies in bfloat16 is kept in it.
 
-    It gives the same numbers, and no pass converts all the weights anew, which takes as long as a short prompt does.
+    Under `arithmetic` it gives the same numbers, and no pass converts all the weights anew.
     """
     import torch
 

@@ -75,11 +75,11 @@ class Untrained:
     name = "untrained"
 
     def __init__(self, base: str) -> None:
-        self._loaded = causal.reader(base)
+        self._chances = likelihood.Chances(causal.reader(base), (WORDS["Clarify"], WORDS["Execute"]))
 
     async def p_clarify(self, decision: Decision) -> tuple[float, Usage]:
         text = action_prompt(State(**decision.state.visible()), decision.persona.profile, decision.messages)
-        ((clarify, execute),) = likelihood.log_probs(self._loaded, [text], (WORDS["Clarify"], WORDS["Execute"]))
+        ((clarify, execute),) = self._chances([text])
         return 1 / (1 + math.exp(execute - clarify)), Usage()
 
 

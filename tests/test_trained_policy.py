@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from itertools import chain
 from math import exp
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
 from tiny import means, pairs, tiny_model
 
 from proact.errors import ModelError, UsageError
-from proact.llm import Request, causal, hf, likelihood
+from proact.llm import Request, causal, hf, likelihood, prefixes
 from proact.policies import Decision, Trained, open_policy
 from proact.records import Persona, State
 from proact.render import action_prompt
@@ -209,7 +210,7 @@ def test_replies_belong_to_the_weights_that_gave_them(base: Path, tmp_path: Path
 def test_weights_kept_to_be_read_give_the_same_numbers_and_need_no_conversion(base: Path) -> None:
     texts, words = ["key " * 9 + "Action:", "list Action:"], [" Clarify", " Execute"]
     whole, kept = causal.load(str(base)), causal.reader(str(base))
-    assert likelihood.log_probs(kept, texts, words) == likelihood.log_probs(whole, texts, words)
+    assert likelihood.Chances(kept, words)(texts) == likelihood.Chances(whole, words)(texts)
     multiplied = {part.weight.dtype for part in kept.model.modules() if isinstance(part, torch.nn.Linear)}
     assert multiplied == {torch.bfloat16 if causal.short_floats() else torch.float32}
     assert {part.weight.dtype for part in whole.model.modules() if isinstance(part, torch.nn.Linear)} == {torch.float32}
@@ -220,9 +221,40 @@ def test_a_prompt_that_just_fits_is_read(base: Path) -> None:
     room = max(map(len, likelihood.words_after(loaded.tokenizer, [" Clarify", " Execute"])))
     lengths = {n: len(loaded.tokenizer("a" * n + " Action:")["input_ids"]) for n in range(900, 1024)}
     most = max(n for n, length in lengths.items() if length + room <= 1024)
-    assert len(likelihood.log_probs(loaded, ["a" * most + " Action:"], [" Clarify", " Execute"])[0]) == 2
+    chances = likelihood.Chances(loaded, [" Clarify", " Execute"])
+    assert len(chances(["a" * most + " Action:"])[0]) == 2
     with pytest.raises(ModelError, match="the model holds 1024"):
-        likelihood.log_probs(loaded, ["a" * (most + 1) + " Action:"], [" Clarify", " Execute"])
+        chances(["a" * (most + 1) + " Action:"])
+
+
+def test_a_later_turn_reads_what_is_new_and_has_the_same_chances(base: Path) -> None:
+    dialogues = ["key " * 90, "list " * 70 + "key " * 9, "user list " * 20]
+    turns = [[f"{text}{'list key ' * 3 * turn}Action:" for text in dialogues] for turn in range(3)]
+    read: list[int] = []
+    loaded = causal.load(str(base))
+    loaded.model.register_forward_pre_hook(
+        lambda model, inputs, more: read.append(more["input_ids"].shape[1]), with_kwargs=True
+    )
+    chances = likelihood.Chances(loaded, [" Clarify", " Execute"])
+    followed = [chances(turn) for turn in turns]
+    first, *later = [tokens for tokens in read if tokens >= 32]
+    assert (first, later) == (96, [32, 32])
+    # Another order, other neighbours, and a dialogue that is met again.
+    apart = [likelihood.Chances(loaded, [" Clarify", " Execute"])([text])[0] for turn in turns for text in turn]
+    near = 0.01 if causal.short_floats() else 1e-4
+    for found, expected in zip([*chain(*followed), *chances(turns[1][::-1])], [*apart, *apart[5:2:-1]], strict=True):
+        assert found == pytest.approx(expected, abs=near)
+
+
+def test_what_is_remembered_of_prompts_is_bounded(base: Path) -> None:
+    known = prefixes.Prefixes()
+    loaded = causal.load(str(base))
+    ids = [[place, *range(5)] for place in range(prefixes.KEPT + 1)]
+    out = loaded.model(input_ids=torch.tensor(ids), use_cache=True).past_key_values
+    for row, tokens in enumerate(ids):
+        known.keep(tokens, *prefixes.read(out, row, torch.ones(6, dtype=torch.bool)))
+    assert known.begun(ids[0]) == (None, 0)
+    assert [known.begun(tokens).common for tokens in ids[1:]] == [5] * prefixes.KEPT
 
 
 def test_a_prompt_that_is_too_long_fails_by_name(base: Path) -> None:

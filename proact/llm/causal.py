@@ -169,6 +169,12 @@ def stacked(backbone: Any) -> bool:
     return all(hasattr(backbone, name) for name in ("embed_tokens", "layers", "norm"))
 
 
+def plain(model: Any) -> bool:
+    """Whether every layer attends to everything that precedes."""
+    config = model.config.get_text_config()
+    return not getattr(config, "sliding_window", None) and not getattr(config, "layer_types", None)
+
+
 def cut(spec: str, model: Any, depth: int) -> None:
     """Leave the first `depth` layers of a model. Raises UsageError for one that has fewer, or is no plain stack.
 

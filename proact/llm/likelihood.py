@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from proact.errors import UsageError
-from proact.llm.causal import Loaded, arithmetic, context, fits
+from proact.llm import prefixes
+from proact.llm.causal import Loaded, arithmetic, fits, plain
+from proact.llm.prefixes import Begun, Prefixes
 
 TOKENIZER_SAMPLE = "Action:"
 STRIDE = 32
+"""A new shape costs a CPU seconds of preparation, so there are few of them."""
 
 
 def words_after(tokenizer: Any, words: Sequence[str]) -> list[list[int]]:
@@ -30,41 +33,71 @@ def spelling(tokenizer: Any, word: str) -> list[tuple[int, str]]:
     return [(token, tokenizer.decode(tokens[:place])) for place, token in enumerate(tokens)]
 
 
-def log_probs(loaded: Loaded, prompts: Sequence[str], words: Sequence[str]) -> list[list[float]]:
-    """Mean log-probability per token of each word after each prompt, in one batch that reads every prompt once.
+class Chances:
+    """How likely a model finds words after prompts: their mean log-probabilities per token.
 
-    Raises ModelError for a prompt that is longer than the model's context.
+    A batch of prompts is read once, and what begins as one of the last ones did, as a dialogue a turn later, not again.
     """
-    import torch
 
-    model, tokenizer, where = loaded
-    each = [tokenizer(prompt)["input_ids"] for prompt in prompts]
-    spelled = words_after(tokenizer, words)
-    room, longest = max(map(len, spelled)), max(map(len, each))
-    fits(longest + room, model)
-    # A new shape costs a CPU seconds of preparation, so there are few of them.
-    longest = min(-(-longest // STRIDE) * STRIDE, context(model) - room)
-    pad = tokenizer.pad_token_id
-    ids = torch.tensor([[pad] * (longest - len(one)) + one for one in each], device=where)
-    mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in each], device=where)
-    places = (mask.cumsum(-1) - 1).clamp(min=0)
-    with arithmetic(where):
-        read = model(input_ids=ids, attention_mask=mask, position_ids=places, use_cache=True, logits_to_keep=1)
-        first = read.logits[:, -1].float().log_softmax(-1)
-        found = []
-        for word in spelled:
-            total = first[:, word[0]]
-            if rest := word[1:]:
-                row = torch.tensor([word[:-1]] * len(each), device=where)
-                seen = torch.cat([mask, torch.ones_like(row)], -1)
-                at = places[:, -1:] + 1 + torch.arange(len(rest), device=where)
-                more = model(
-                    input_ids=row, attention_mask=seen, position_ids=at, past_key_values=read.past_key_values
-                ).logits
-                chances = more.float().log_softmax(-1)
-                total = total + chances.gather(-1, torch.tensor([[[t] for t in rest]] * len(each), device=where)).sum(
-                    (1, 2)
-                )
-                read.past_key_values.crop(-len(rest))
-            found.append(total / len(word))
-    return [[float(column[row]) for column in found] for row in range(len(each))]
+    def __init__(self, loaded: Loaded, words: Sequence[str]) -> None:
+        self._model, self._tokenizer, self._where = loaded
+        self._words = words_after(self._tokenizer, words)
+        self._room = max(map(len, self._words))
+        self._prefixes = Prefixes() if plain(self._model) else None
+
+    def __call__(self, prompts: Sequence[str]) -> list[list[float]]:
+        """The words' chances after each prompt. Raises ModelError for one that is longer than the model's context."""
+        each = [self._tokenizer(prompt)["input_ids"] for prompt in prompts]
+        fits(max(map(len, each)) + self._room, self._model)
+        begun = [self._prefixes.begun(one) if self._prefixes else Begun(None, 0) for one in each]
+        with arithmetic(self._where):
+            batch = self._batch(each, begun)
+            read = self._model(**batch, use_cache=True, logits_to_keep=1)
+            first = read.logits[:, -1].float().log_softmax(-1)
+            columns = [self._word(word, first, batch, read.past_key_values) for word in self._words]
+            if self._prefixes:
+                for row, tokens in enumerate(each):
+                    places = batch["attention_mask"][row].bool()
+                    self._prefixes.keep(tokens, *prefixes.read(read.past_key_values, row, places))
+        return [[float(column[row]) for column in columns] for row in range(len(each))]
+
+    def _batch(self, each: list[list[int]], begun: list[Begun]) -> dict[str, Any]:
+        """What is new, padded before it, after what is known, padded before it too."""
+        import torch
+
+        new = [one[common:] for one, (_, common) in zip(each, begun, strict=True)]
+        known, longest = _strides(max(common for _, common in begun)), _strides(max(map(len, new)))
+        pad = self._tokenizer.pad_token_id
+        ids = torch.tensor([[pad] * (longest - len(one)) + one for one in new], device=self._where)
+        seen = [
+            [0] * (known - common) + [1] * common + [0] * (longest - len(one)) + [1] * len(one)
+            for one, (_, common) in zip(new, begun, strict=True)
+        ]
+        mask = torch.tensor(seen, device=self._where)
+        return {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "position_ids": (mask.cumsum(-1) - 1).clamp(min=0)[:, known:],
+            "past_key_values": prefixes.past(begun, known),
+        }
+
+    def _word(self, word: list[int], first: Any, batch: dict[str, Any], cache: Any) -> Any:
+        """Its mean log-probability per token after each row (rows,); the cache is as it was afterwards."""
+        import torch
+
+        total = first[:, word[0]]
+        if rest := word[1:]:
+            rows = len(first)
+            row = torch.tensor([word[:-1]] * rows, device=self._where)
+            seen = torch.cat([batch["attention_mask"], torch.ones_like(row)], -1)
+            at = batch["position_ids"][:, -1:] + 1 + torch.arange(len(rest), device=self._where)
+            more = self._model(input_ids=row, attention_mask=seen, position_ids=at, past_key_values=cache).logits
+            chances = more.float().log_softmax(-1)
+            asked = torch.tensor([[[token] for token in rest]] * rows, device=self._where)
+            total = total + chances.gather(-1, asked).sum((1, 2))
+            cache.crop(-len(rest))
+        return total / len(word)
+
+
+def _strides(tokens: int) -> int:
+    return -(-tokens // STRIDE) * STRIDE

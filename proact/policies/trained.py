@@ -101,4 +101,4 @@ class Trained:
         if manifest.adapter and causal.fingerprint(manifest.base, loaded.model) != manifest.base_fingerprint:
             raise UsageError(f"{self._path}: was trained on other weights than {manifest.base} has now")
         words = (WORDS["Clarify"], WORDS["Execute"])
-        return lambda prompts: likelihood.log_probs(loaded, prompts, words)
+        return likelihood.Chances(loaded, words)

@@ -15,9 +15,7 @@ Ahead = Callable[[Any, Any], None]
 
 def applies(model: Any, device: str) -> bool:
     """Whether rows can be laid together: on a CPU, and with attention to everything that precedes."""
-    config = model.config.get_text_config()
-    plain = not getattr(config, "sliding_window", None) and not getattr(config, "layer_types", None)
-    return device == "cpu" and plain and config._attn_implementation == "sdpa"
+    return device == "cpu" and causal.plain(model) and model.config.get_text_config()._attn_implementation == "sdpa"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,16 @@ def test_the_first_round_is_what_the_commands_write(cli: Cli) -> None:
     assert sorted(as_pairs(rewarded(cli, "--alpha", "0.3", "--no-thin"))) == sorted(expected)
     assert sorted(as_pairs(rewarded(cli, "--alpha", "0.3"))) == sorted(thinned(expected))
     assert sorted(as_pairs(rewarded(cli, "--alpha", "0.3", "--pairs", "best-worst"))) == sorted(expected)
+
+
+def test_what_a_world_computes_for_nothing_is_not_kept_in_the_log_of_calls(cli: Cli) -> None:
+    generated(cli, 7)
+    first = sorted(Path("t.jsonl").read_bytes().splitlines())
+    kept = {path.name for path in Path(os.environ["PROACT_CACHE_DIR"]).iterdir()}
+    assert "sandbox.db" in kept
+    assert "calls.db" not in kept
+    generated(cli, 7, "--overwrite")
+    assert sorted(Path("t.jsonl").read_bytes().splitlines()) == first
 
 
 LEARNER = """

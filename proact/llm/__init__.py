@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from proact.cache import cache_dir
-from proact.llm.base import ChatModel, Completion, Request, Sampling, ask
+from proact.llm.base import ChatModel, Completion, Computed, Request, Sampling, ask
 from proact.llm.calls import CallLog, Ledger, Logged
 from proact.llm.limits import Limited, Limits, Policy
 from proact.registry import Registry
@@ -94,10 +94,12 @@ class Models:
             kind, rest = "openai", spec
         name = f"{kind}:{rest}"
         if name not in self._opened:
-            limited = Limited(MODELS[kind](rest, self.options), self._limits)
-            if self._logged and self._log is None:
+            model = MODELS[kind](rest, self.options)
+            limited = Limited(model, self._limits)
+            logged = self._logged and not isinstance(model, Computed)
+            if logged and self._log is None:
                 self._log = CallLog(cache_dir() / "calls.db")
-            self._opened[name] = Logged(limited, self._log) if self._log else limited
+            self._opened[name] = Logged(limited, self._log) if logged and self._log else limited
         return self._opened[name]
 
     @property

@@ -81,6 +81,13 @@ class ChatModel(Protocol):
 
 
 @runtime_checkable
+class Computed(Protocol):
+    """A model whose reply follows from the request at once and for nothing, so that no log needs to keep it."""
+
+    computed: bool
+
+
+@runtime_checkable
 class Remembering(Protocol):
     """A model that keeps replies, and can be told that one is of no use."""
 

@@ -124,6 +124,8 @@ def optimal(alpha: float) -> Callable[[State, Persona, list[Message]], bool]:
 class Assistant:
     """The world's own assistant as a chat model."""
 
+    computed = True
+
     def __init__(self, rest: str = "") -> None:
         if rest:
             raise UsageError(f"{NAME}: takes no name, got {rest!r}")

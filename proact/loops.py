@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str | None
     domain: str | None
     split: str
+    later_split: str
     test_split: str
     n_states: int | None
     n_test: int | None
@@ -105,7 +106,7 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
         settings,
         played,
         policy="always-clarify",
-        split=settings.split,
+        split=settings.later_split if policy else settings.split,
         count=settings.n_states,
         # A world has as many states as one likes.
         skip=(number - 1) * (settings.n_states or 0) if settings.world else 0,

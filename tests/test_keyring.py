@@ -23,6 +23,7 @@ from proact.worlds import WORLDS, cues, exact, keyring
 SYSTEM, CLARIFY = load("coding_clarify").fill(profile="")
 _, EXECUTE = load("coding_execute").fill(profile="")
 STATES = list(keyring.states(3 * len(exact.STARTS)))
+FURTHER = list(keyring.further(2 * 168))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,8 @@ def test_there_are_114_starts_with_one_family_each() -> None:
 def test_held_out_starts_share_no_family_no_key_and_no_cue_with_the_others() -> None:
     def parts(split: str) -> tuple[set[str | None], set[str], str]:
         chosen = [state for state in STATES if state.split == split]
+        if split == "train":
+            chosen += FURTHER
         names = {name for state in chosen for name in state.metadata["guesses"]}
         return {state.family for state in chosen}, names, " ".join(state.query for state in chosen)
 
@@ -112,6 +115,19 @@ def test_held_out_starts_share_no_family_no_key_and_no_cue_with_the_others() -> 
         assert not any(text in trained[2] for texts in kind["test"].values() for text in texts)
         assert not any(text in tested[2] for texts in kind["train"].values() for text in texts)
     assert Counter(state.split for state in STATES[:114]) == {"train": 78, "test": 36}
+
+
+def test_further_starts_are_those_to_learn_from_and_all_of_four_keys() -> None:
+    once = FURTHER[:168]
+    assert {state.split for state in FURTHER} == {"further"}
+    assert [state.family for state in once] == [state.family for state in FURTHER[168:]]
+    assert len({state.family for state in once}) == 168
+    assert Counter(len(state.facts) for state in once) == {1: 18, 2: 24, 3: 36, 4: 90}
+    assert {state.family for state in once if len(state.facts) < 4} == {s.family for s in STATES if s.split == "train"}
+    assert not {state.id for state in FURTHER} & {state.id for state in STATES}
+    left = {exact.after(start).slots for start in exact.FURTHER}
+    assert {slots for slots in keyring.TEST_SLOTS if len(slots) == 3} <= left
+    assert max(len(row["slots"]) for row in exact.table(0.3)["starts"]) == 3
 
 
 def test_every_cue_means_its_own_level_alone() -> None:
@@ -172,7 +188,7 @@ def test_the_assistant_refuses_tasks_of_others() -> None:
 
 
 def test_the_world_is_known_by_its_name() -> None:
-    assert WORLDS["keyring"].turns == 4
+    assert WORLDS["keyring"].turns == 5
     with pytest.raises(UsageError, match="there is: keyring"):
         WORLDS["nowhere"]
 

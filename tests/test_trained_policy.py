@@ -366,9 +366,14 @@ def test_rounds_are_measured_beside_the_constants_and_the_optimum_and_go_on_afte
     )
     assert Path("rounds/baselines/always-clarify-test-rewards.jsonl").read_bytes() == prices
     rows = read_lines("rounds/round-2/trajectories.jsonl")
-    played = {row["state"]["id"] for row in read_lines("rounds/round-1/trajectories.jsonl")}
+    before_it = read_lines("rounds/round-1/trajectories.jsonl")
+    played = {row["state"]["id"] for row in before_it}
     assert len(played) == 40
     assert not played & {row["state"]["id"] for row in rows}
+    # A larger request is worth learning from once there is a policy to go on by.
+    assert {row["state"]["split"] for row in before_it} == {"train"}
+    assert {row["state"]["split"] for row in rows} == {"further"}
+    assert max(len(row["state"]["facts"]) for row in rows) == 4
     again = [row for row in rows if row["branch"] == "again"]
     assert again
     assert all(row["continuation"] == "trained:rounds/round-1/policy" for row in again)

@@ -138,6 +138,10 @@ def iterate(
     dataset: Annotated[Path | None, Option(help="States as JSONL. [default: the shipped ones]")] = None,
     domain: Annotated[str | None, Option(help="Only this domain.")] = None,
     split: Annotated[str, Option(help="Learn from states of this split.")] = "train",
+    later_split: Annotated[
+        str | None,
+        Option(help="Learn from these in all rounds but the first. [default: a world's further ones, or --split]"),
+    ] = None,
     test_split: Annotated[str, Option(help="Measure each round on states of this split.")] = "test",
     n_states: Annotated[int | None, Option(min=1, help="States to learn from. [default: all]")] = None,
     n_test: Annotated[int | None, Option(min=1, help="States to measure on. [default: all]")] = None,
@@ -168,6 +172,7 @@ def iterate(
     from proact import loops
     from proact.prompts import shipped
     from proact.training.plan import Options
+    from proact.worlds import FURTHER
 
     unfit(bool(world), "--world", dataset=dataset)
 
@@ -178,6 +183,7 @@ def iterate(
         dataset=None if world else str(dataset or shipped(SEEDS)),
         domain=domain,
         split=split,
+        later_split=later_split or (FURTHER if world else split),
         test_split=test_split,
         n_states=n_states,
         n_test=n_test,

@@ -1,6 +1,6 @@
 """Synthetic tasks."""
 
 from proact.worlds import keyring, puzzles
-from proact.worlds.base import WORLDS, World
+from proact.worlds.base import FURTHER, WORLDS, Starts, World
 
-__all__ = ["WORLDS", "World", "keyring", "puzzles"]
+__all__ = ["FURTHER", "WORLDS", "Starts", "World", "keyring", "puzzles"]

@@ -12,8 +12,19 @@ from proact.errors import UsageError
 from proact.records import Message, Persona, ReactionMeta, State
 from proact.registry import Registry
 
+FURTHER = "further"
+
 React = Callable[[State, str, int, random.Random], tuple[str, ReactionMeta]]
 """The user's reply to a Clarify: from the state, the message, the questions asked before, and chance."""
+
+
+class Starts(msgspec.Struct, frozen=True):
+    """Where games begin."""
+
+    count: int
+    """States of one round through all of them."""
+    states: Callable[[int], Iterator[State]]
+    """The first n states; the n-th is the same in every run."""
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,10 +34,10 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """Of the world and of its user simulator; with a colon, of its assistant."""
     persona: Persona
     """The only user; its words say nothing about the value of a question."""
-    count: int
-    """States of one round through all starts."""
-    states: Callable[[int], Iterator[State]]
-    """The first n states; the n-th is the same in every run."""
+    starts: Starts
+    """What it is measured on, to learn from and held out."""
+    further: Starts
+    """The split FURTHER: those to learn from, and larger ones that leave all others over after a question."""
     react: React
     """Plays the user."""
     turns: int

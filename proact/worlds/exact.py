@@ -5,7 +5,7 @@ A node is solved for any price; values are rewards with one question at 0.4 and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import combinations_with_replacement, product
 from math import prod
@@ -17,7 +17,7 @@ PATIENCE = (0.95, 0.8, 0.5)
 SKILL = (1.0, 0.8)
 WEARIES = 0.9
 QUESTION, REFUSAL = 0.4, 1.0
-MOST_SLOTS = 3
+MOST_SLOTS, FURTHER_SLOTS = 3, 4
 TIE = 1e-9
 ROUNDS = 3
 
@@ -34,12 +34,19 @@ class Node(NamedTuple):
 Policy = Callable[[Node], bool]
 Value = Callable[[Node], float]
 
-STARTS = tuple(
-    Node(slots, 0, patience, skill)
-    for size in range(1, MOST_SLOTS + 1)
-    for slots in combinations_with_replacement(GUESSES, size)
-    for patience, skill in product(PATIENCE, SKILL)
-)
+
+def _starts(sizes: Iterable[int]) -> tuple[Node, ...]:
+    return tuple(
+        Node(slots, 0, patience, skill)
+        for size in sizes
+        for slots in combinations_with_replacement(GUESSES, size)
+        for patience, skill in product(PATIENCE, SKILL)
+    )
+
+
+STARTS = _starts(range(1, MOST_SLOTS + 1))
+FURTHER = _starts([FURTHER_SLOTS])
+"""Larger starts, in no table: asking in them leaves every combination of three slots over."""
 
 
 def execute(node: Node) -> float:

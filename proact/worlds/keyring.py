@@ -1,8 +1,9 @@
 """Keyring: a world whose best policy is known exactly.
 
-A request leaves one to three keys open. Its words hint at how easily each could be guessed, how patient the user is and
-how hard the rest is, and never say it in numbers. Its assistant reads these hints, writes real code, and is right as
-often as they say; its user answers as often as they say. Nothing that is learned here says anything about real models.
+A request leaves one to three keys open, and up to four in further ones that are only learned from. Its words hint at
+how easily each could be guessed, how patient the user is and how hard the rest is, and never say it in numbers. Its
+assistant reads these hints, writes real code, and is right as often as they say; its user answers as often as they say.
+Nothing that is learned here says anything about real models.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -21,7 +23,7 @@ from proact.llm import MODELS, Completion, Options, Request
 from proact.prompts import load
 from proact.records import Fact, Message, Persona, ReactionMeta, State
 from proact.worlds import exact
-from proact.worlds.base import WORLDS, World
+from proact.worlds.base import FURTHER, WORLDS, Starts, World
 from proact.worlds.cues import GUESS_CUES, KEYS, PATIENCE_CUES, SKILL_CUES, Cues
 
 NAME = "keyring"
@@ -29,6 +31,7 @@ UNCERTAINTY = 0.5
 TEST_SLOTS = frozenset(
     {(0.5, 0.5), (0.1, 0.9), (0.1, 0.1, 0.5), (0.5, 0.5, 0.9), (0.1, 0.5, 0.9), (0.9, 0.9, 0.9)},
 )
+FURTHER_STARTS = (*(start for start in exact.STARTS if start.slots not in TEST_SLOTS), *exact.FURTHER)
 QUESTIONS = (
     "How many notches does the {} key have?",
     "Could you count the notches of the {} key for me?",
@@ -57,17 +60,25 @@ class Read(msgspec.Struct, frozen=True):
 def states(count: int) -> Iterator[State]:
     """The starts in order, again and again in other words."""
     for index in range(count):
-        yield _state(index, exact.STARTS[index % len(exact.STARTS)], random.Random(digest64(f"{NAME} {index}")))
+        start = exact.STARTS[index % len(exact.STARTS)]
+        yield _state(index, start, "test" if start.slots in TEST_SLOTS else "train")
 
 
-def _state(index: int, start: exact.Node, chance: random.Random) -> State:
-    split = "test" if start.slots in TEST_SLOTS else "train"
-    names = chance.sample(KEYS[split], k=len(start.slots))
+def further(count: int) -> Iterator[State]:
+    """The starts to learn from and those of four keys, again and again in other words."""
+    for index in range(count):
+        yield _state(f"{FURTHER}-{index}", FURTHER_STARTS[index % len(FURTHER_STARTS)], FURTHER)
+
+
+def _state(index: int | str, start: exact.Node, split: str) -> State:
+    chance = random.Random(digest64(f"{NAME} {index}"))
+    words = "test" if split == "test" else "train"
+    names = chance.sample(KEYS[words], k=len(start.slots))
     guesses = dict(zip(names, chance.sample(start.slots, k=len(start.slots)), strict=True))
     ring = f"ring_{digest(NAME, index)[:6]}"
-    hints = [f"The {name} key {chance.choice(GUESS_CUES[split][guess])}." for name, guess in guesses.items()]
-    patience = chance.choice(PATIENCE_CUES[split][start.patience])
-    skill = chance.choice(SKILL_CUES[split][start.skill])
+    hints = [f"The {name} key {chance.choice(GUESS_CUES[words][guess])}." for name, guess in guesses.items()]
+    patience = chance.choice(PATIENCE_CUES[words][start.patience])
+    skill = chance.choice(SKILL_CUES[words][start.skill])
     opening = f"Write a Python function `{ring}()` that lists the notches of my keys: {', '.join(names)}."
     facts = [Fact(id=name, text=_told(name, _notches(ring, name)), about=f"{name} key notches") for name in names]
     return State(
@@ -94,6 +105,7 @@ def react(state: State, message: str, asked: int, chance: random.Random) -> tupl
     return NOT_ASKED, ReactionMeta()
 
 
+@lru_cache(256)
 def read(said: str) -> Read:
     """Decode the cues of the user's words. Raises UsageError for a request that is none of this world's."""
     ring = re.search(r"`(ring_\w+)\(\)`", said)
@@ -162,10 +174,10 @@ WORLDS.register(NAME)(
     World(
         name=NAME,
         persona=Persona(name="neutral", domain="coding", expertise="high"),
-        count=len(exact.STARTS),
-        states=states,
+        starts=Starts(len(exact.STARTS), states),
+        further=Starts(len(FURTHER_STARTS), further),
         react=react,
-        turns=exact.MOST_SLOTS + 1,
+        turns=exact.FURTHER_SLOTS + 1,
         table=_table,
         optimal=optimal,
     )

@@ -94,7 +94,8 @@ def iterate(settings: Settings) -> dict[str, Any]:
 def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -> tuple[Path, int]:
     """One round: the folder of its policy, and how many lines were missing to learn from.
 
-    In the first one a question is followed by an answer at once; later ones go on learning where the last one ended.
+    In the first one a question is followed by an answer at once; later ones go on learning where the last one ended,
+    from states of the later split.
     """
     played, rewards, pairs = (folder / f"{name}.jsonl" for name in ("trajectories", "rewards", "pairs"))
     output, asked = folder / "policy", _asked(settings, policy)

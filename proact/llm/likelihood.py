@@ -7,7 +7,7 @@ from typing import Any
 
 from proact.errors import UsageError
 from proact.llm import prefixes
-from proact.llm.causal import Loaded, arithmetic, fits, plain
+from proact.llm.causal import Loaded, arithmetic, fits, plain, stacked
 from proact.llm.prefixes import Begun, Prefixes
 
 TOKENIZER_SAMPLE = "Action:"
@@ -43,7 +43,8 @@ class Chances:
         self._model, self._tokenizer, self._where = loaded
         self._words = words_after(self._tokenizer, words)
         self._room = max(map(len, self._words))
-        self._prefixes = Prefixes() if plain(self._model) else None
+        keeps = stacked(self._model.base_model) and plain(self._model)
+        self._prefixes = Prefixes() if keeps else None
 
     def __call__(self, prompts: Sequence[str]) -> list[list[float]]:
         """The words' chances after each prompt. Raises ModelError for one that is longer than the model's context."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 import pytest
+from support import Cli, succeeded
 
 from proact.errors import UsageError
 from proact.llm import Request
@@ -128,6 +129,14 @@ def test_further_starts_are_those_to_learn_from_and_all_of_four_keys() -> None:
     left = {exact.after(start).slots for start in exact.FURTHER}
     assert {slots for slots in keyring.TEST_SLOTS if len(slots) == 3} <= left
     assert max(len(row["slots"]) for row in exact.table(0.3)["starts"]) == 3
+
+
+def test_a_split_that_the_world_has_not_is_refused(cli: Cli) -> None:
+    world = ("generate", "--mode", "synthetic", "--world", "keyring", "--out", "t.jsonl", "--split")
+    refused = cli(*world, "nowhere")
+    assert (refused.code, refused.err.strip()) == (2, "proact: --split nowhere: keyring has further, test, train")
+    played = succeeded(cli(*world, "further", "--n-states", 170, "--multi-turn", "--branches", 0, "--json"))
+    assert json.loads(played.out)["states"] == 170
 
 
 def test_every_cue_means_its_own_level_alone() -> None:

@@ -30,7 +30,7 @@ from proact.stage import Job, Paid, Summary, run_paid
 from proact.users import User, open_user
 from proact.users.acting import Acting
 from proact.users.personas import chosen, personas
-from proact.worlds import FURTHER, WORLDS, World, puzzles
+from proact.worlds import WORLDS, World, puzzles
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +137,7 @@ class Generate:
         """One round through the starts of a world, or as many as it takes to find the states that are wanted."""
         settings = self.settings
         wanted, skip = settings.n_states, settings.skip
-        starts = world.further if settings.split == FURTHER else world.starts
+        starts = world.begin(settings.split)
         made = starts.states(starts.count * (skip + (wanted or 1)))
         fitting = (state for state in made if settings.split in (None, state.split))
         enough = islice(fitting, None if wanted is None else skip + wanted)

@@ -47,6 +47,15 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     optimal: Callable[[float], Callable[[State, Persona, list[Message]], bool]]
     """The best policy at a price alpha; it reads only what every policy may see."""
 
+    def begin(self, split: str | None) -> Starts:
+        """Where games of a split begin. Raises UsageError for one that there is none of."""
+        if split == FURTHER:
+            return self.further
+        splits = {state.split for state in self.starts.states(self.starts.count)}
+        if split not in {None, *splits}:
+            raise UsageError(f"--split {split}: {self.name} has {', '.join(sorted({FURTHER, *filter(None, splits)}))}")
+        return self.starts
+
     def best(self, alpha: str) -> Callable[[State, Persona, list[Message]], bool]:
         """The same for a price as it was typed. Raises UsageError for what is no number."""
         try:

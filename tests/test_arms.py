@@ -164,7 +164,7 @@ def test_the_splits_of_a_world(cli: Cli) -> None:
         (["--mode", "dataset", "--model", "x", "--repeat", "--replicates", 2], "use it or --replicates, not both"),
         (["--mode", "dataset", "--model", "x", "--world", "keyring"], "--world does not go with --mode dataset"),
         (["--world", "nowhere"], "unknown world 'nowhere'; there is: keyring"),
-        (["--world", "keyring", "--max-turns", 3], "--world keyring needs --max-turns 5 or more"),
+        (["--world", "keyring", "--max-turns", 4], "--world keyring needs --max-turns 5 or more"),
         (["--continue-by", "calibrated"], "--continue-by names the policy of --continuation policy"),
     ],
 )

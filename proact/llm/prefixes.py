@@ -39,7 +39,7 @@ class Prefixes:
     def begun(self, tokens: Sequence[int]) -> Begun:
         """The longest beginning that is known. The last token is always read anew: what follows it is asked for."""
         most = len(tokens) - 1
-        found = [Begun(read, min(most, _alike(read.tokens, tokens))) for read in self._read]
+        found = [Begun(read, min(most, alike(read.tokens, tokens))) for read in self._read]
         return max((one for one in found if one.common), key=lambda one: one.common, default=Begun(None, 0))
 
     def keep(self, tokens: list[int], keys: Any, values: Any) -> None:
@@ -78,7 +78,8 @@ def read(cache: Any, row: int, places: Any) -> tuple[Any, Any]:
     return keys, values
 
 
-def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+def alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two texts begin with alike."""
     length = 0
     for a, b in zip(one, other, strict=False):
         if a != b:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from proact.llm.prefixes import alike
+
 STRIDE = 32
 ALIKE = 0.5
 """The share of a row that is in the row before it when both are laid together."""
@@ -96,7 +98,7 @@ def _groups(texts: list[tuple[int, ...]]) -> list[dict[int, Trace]]:
     used = 0
     for row in sorted(range(len(texts)), key=texts.__getitem__):
         text = texts[row]
-        common = _prefix(last.tokens, text) if last else 0
+        common = alike(last.tokens, text) if last else 0
         if last is None or common < ALIKE * len(text):
             found.append({})
             used, last, common = 0, None, 0
@@ -108,12 +110,3 @@ def _groups(texts: list[tuple[int, ...]]) -> list[dict[int, Trace]]:
 
 def _size(group: dict[int, Trace]) -> int:
     return 1 + max(max(trace.at) for trace in group.values())
-
-
-def _prefix(one: tuple[int, ...], other: tuple[int, ...]) -> int:
-    length = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            break
-        length += 1
-    return length

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support import Cli, Zygote, read_lines, succeeded, write_lines
-from tiny import pair, pairs, trained
+from tiny import pair, pairs, tiny_model, trained
 
 from proact.llm import causal
 from proact.records import PreferencePair, State
@@ -207,9 +207,11 @@ def test_training_reads_the_bytes_that_the_policy_is_asked_with() -> None:
     assert (row["chosen"], row["rejected"]) == (" Clarify", " Execute")
 
 
-@pytest.mark.parametrize("fixed", [0, 1])
-def test_reading_a_prompt_once_gives_the_same_hidden_states_and_gradients(base: Path, fixed: int) -> None:
-    model, tokenizer, _ = causal.load(str(base))
+@pytest.mark.parametrize(("family", "fixed"), [("Llama", 0), ("Llama", 1), ("Qwen3", 1)])
+def test_reading_a_prompt_once_gives_the_same_hidden_states_and_gradients(
+    family: str, fixed: int, tmp_path: Path
+) -> None:
+    model, tokenizer, _ = causal.load(str(tiny_model(tmp_path, family=family)))
     assert shared.applies(model, "cpu")
     prompts = ["word " * 3, "word " * 9, "word " * 9 + "and what? ", "word " * 9 + "and what? No. ", "word " * 9, ""]
     texts = [f"{prompt}Action:{end}" for end in (" Clarify", " Execute now") for prompt in prompts]
@@ -233,6 +235,29 @@ def test_reading_a_prompt_once_gives_the_same_hidden_states_and_gradients(base: 
         assert torch.allclose(apart[1], together[1], atol=1e-3, rtol=1e-4)
     assert torch.equal(runs[0][0], runs[1][0])
     assert torch.equal(run()[0], apart[0])
+
+
+def test_what_many_rows_have_in_common_has_the_same_gradient_each_time(base: Path) -> None:
+    model = causal.load(str(base)).model
+    ids = torch.arange(4, 68).repeat(64, 1)
+    ids[:, -1] = torch.arange(100, 164)
+    weights = torch.randn((*ids.shape, model.config.hidden_size), generator=torch.Generator().manual_seed(0))
+    found = set()
+    with shared.prompts(model.base_model, 1, torch.float32):
+        for _ in range(20):
+            model.zero_grad()
+            hidden = model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
+            (hidden.last_hidden_state * weights).sum().backward()
+            found.add(model.base_model.norm.weight.grad.numpy().tobytes())
+    assert len(found) == 1
+
+
+def test_prompts_are_not_read_once_where_a_layer_looks_back_only_so_far(tmp_path: Path) -> None:
+    assert not shared.applies(causal.load(str(tiny_model(tmp_path / "window", family="Mistral"))).model, "cpu")
+    model = causal.load(str(tiny_model(tmp_path / "whole", family="Qwen3"))).model
+    assert shared.applies(model, "cpu")
+    model.config.layer_types = ["full_attention", "chunked_attention"]
+    assert not shared.applies(model, "cpu")
 
 
 def test_the_top_layer_feeds_forward_only_what_predicts_a_completion(base: Path) -> None:

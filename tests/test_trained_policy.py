@@ -227,11 +227,12 @@ def test_a_prompt_that_just_fits_is_read(base: Path) -> None:
         chances(["a" * (most + 1) + " Action:"])
 
 
-def test_a_later_turn_reads_what_is_new_and_has_the_same_chances(base: Path) -> None:
+@pytest.mark.parametrize("family", ["Llama", "Qwen3"])
+def test_a_later_turn_reads_what_is_new_and_has_the_same_chances(family: str, tmp_path: Path) -> None:
     dialogues = ["key " * 90, "list " * 70 + "key " * 9, "user list " * 20]
     turns = [[f"{text}{'list key ' * 3 * turn}Action:" for text in dialogues] for turn in range(3)]
     read: list[int] = []
-    loaded = causal.load(str(base))
+    loaded = causal.load(str(tiny_model(tmp_path, family=family)))
     loaded.model.register_forward_pre_hook(
         lambda model, inputs, more: read.append(more["input_ids"].shape[1]), with_kwargs=True
     )

@@ -16,11 +16,12 @@ TEMPLATE = (
 )
 
 
-def tiny_model(folder: Path, *, seed: int = 0, context: int = 1024) -> Path:
+def tiny_model(folder: Path, *, seed: int = 0, context: int = 1024, family: str = "Llama") -> Path:
     """Write the model into `folder`, as `save_pretrained` does."""
     import torch
+    import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -34,13 +35,14 @@ def tiny_model(folder: Path, *, seed: int = 0, context: int = 1024) -> Path:
     tokenizer.train_from_iterator([f"{one} {other}" for one in WORDS for other in WORDS], trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|end|>")
     fast.chat_template = TEMPLATE
-    config = LlamaConfig(
+    config = getattr(transformers, f"{family}Config")(
         vocab_size=len(fast),
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
+        head_dim=8,
         max_position_embeddings=context,
         tie_word_embeddings=True,
         eos_token_id=fast.eos_token_id,
@@ -48,7 +50,7 @@ def tiny_model(folder: Path, *, seed: int = 0, context: int = 1024) -> Path:
         bos_token_id=None,
     )
     generator = torch.Generator().manual_seed(seed)
-    model = LlamaForCausalLM(config)
+    model = getattr(transformers, f"{family}ForCausalLM")(config)
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:

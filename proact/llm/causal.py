@@ -172,7 +172,8 @@ def stacked(backbone: Any) -> bool:
 def plain(model: Any) -> bool:
     """Whether every layer attends to everything that precedes."""
     config = model.config.get_text_config()
-    return not getattr(config, "sliding_window", None) and not getattr(config, "layer_types", None)
+    kinds = set(getattr(config, "layer_types", None) or ())
+    return not getattr(config, "sliding_window", None) and kinds <= {"full_attention"}
 
 
 def cut(spec: str, model: Any, depth: int) -> None:

@@ -54,15 +54,18 @@ def lay(ids: Any, attention: Any) -> Laid:
     return Laid(laid, seen[:, None], places, traces)
 
 
-def origins(laid: Laid, ids: Any) -> tuple[Any, Any]:
-    """Where each token of the rows that came is now; padding is anywhere."""
+def gather(laid: Laid, states: Any, ids: Any) -> Any:
+    """The states (rows, tokens, width) of the rows that came, of those (rows, tokens, width) that were laid together.
+
+    Those of padding are any. What several rows share gets the sum of their gradients, in the same order each time;
+    indexing by rows and columns would add up in whatever order threads come.
+    """
     import torch
 
-    rows, columns = (torch.zeros(ids.shape, dtype=torch.long) for _ in range(2))
+    places = torch.zeros(ids.shape, dtype=torch.long)
     for row, trace in laid.traces.items():
-        rows[row] = trace.laid
-        columns[row, : len(trace.at)] = torch.tensor(trace.at)
-    return rows, columns
+        places[row, : len(trace.at)] = trace.laid * states.shape[1] + torch.tensor(trace.at)
+    return states.flatten(0, 1).index_select(0, places.flatten()).view(*ids.shape, -1)
 
 
 def tails(laid: Laid, room: int) -> Any:

@@ -40,7 +40,7 @@ def prompts(backbone: Any, fixed: int, dtype: Any, room: int | None = None) -> I
                 out = original(input_ids=rows.ids, **where)
             else:
                 out = upper(inputs_embeds=lower.states(rows), **where)
-        out.last_hidden_state = out.last_hidden_state[laid.origins(rows, input_ids)]
+        out.last_hidden_state = laid.gather(rows, out.last_hidden_state, input_ids)
         return out
 
     def ahead(input_ids: Any, attention_mask: Any) -> None:

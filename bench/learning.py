@@ -138,7 +138,7 @@ def learned(told: argparse.Namespace, alpha: float, seed: int) -> Iterator[tuple
     play = ("--n-states", told.n_states, "--replicates", told.replicates)
     for number in range(1, told.rounds + 1):
         world = ("--world", "keyring", "--alpha", alpha, "--rounds", number, "--out", out)
-        seconds = proact("iterate", *world, *play, *how, "--json")
+        seconds = proact("iterate", *world, *play, *how, "--soup", told.soup, "--json")
         yield f"round {number}", Trained(str(out / f"round-{number}" / "policy")), seconds
     if told.control:
         pairs, policy = shuffled(out / "round-1" / "pairs.jsonl", seed), out / "shuffled"
@@ -157,6 +157,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--lr", type=float, default=0.0005)
     parser.add_argument("--loss", default="reward")
+    parser.add_argument("--soup", type=int, default=1, help="trainings of a round, the mean of which goes on")
     parser.add_argument("--control", action="store_true", help="train on shuffled pairs too")
     parser.add_argument("--out", type=Path, default=Path("outputs/learning"))
     told = parser.parse_args()

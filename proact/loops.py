@@ -16,7 +16,7 @@ import msgspec
 from proact import console, jsonl, sidecar
 from proact.errors import UsageError
 from proact.executor import Task
-from proact.keys import digest
+from proact.keys import digest, digest64
 from proact.llm import Options as ModelOptions
 from proact.records import Reward, Trajectory
 from proact.rewards.specs import Spec, spec_named
@@ -25,7 +25,7 @@ from proact.sandbox import Isolation
 from proact.stage import INTERRUPTED
 from proact.stages import generate, reward, train
 from proact.stats.intervals import t_interval
-from proact.training import manifest
+from proact.training import manifest, soup
 from proact.training.plan import Options
 
 CONSTANT = ("always-clarify", "always-execute")
@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     spec: str
     alpha: float | None
     options: Options
+    soup: int
     seed: int
     isolation: Isolation
     even_if_constant: bool
@@ -64,9 +65,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def iterate(settings: Settings) -> dict[str, Any]:
     """Run all rounds; returns the summary that the command prints.
 
-    Raises UsageError for a folder with rounds of other states or settings, and whatever a stage raises.
+    Raises UsageError for a folder with rounds of other states or settings and for a mean of adapters, and whatever a
+    stage raises.
     """
     folder = Path(settings.out)
+    if settings.soup > 1 and settings.options.lora:
+        raise UsageError(f"--soup {settings.soup}: adapters have no mean; train all weights (--full)")
     learned = sidecar.read_meta(folder / "round-1" / "policy").get("asked")
     if learned not in (None, _asked(settings, None)):
         raise UsageError(f"{folder}: holds rounds of other states or settings; choose another --out")
@@ -123,15 +127,28 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
         method="always-clarify",
     )
     lost += _price(settings, played, rewards, pairs)
-    options = msgspec.structs.replace(settings.options, start=str(policy) if policy else None)
-    told = train.Settings(
-        data=str(pairs), output=str(output), options=options, even_if_constant=settings.even_if_constant
-    )
-    report = _stage("train", told)
-    console.note(f"iterate: {folder.name}: trained in {report['seconds']:.0f} s, {_figures(report['metrics'])}")
+    _learn(settings, pairs, output, str(policy) if policy else None)
     if not lost:
         sidecar.write_meta(output, {"asked": asked})
     return output, lost
+
+
+def _learn(settings: Settings, pairs: Path, output: Path, start: str | None) -> None:
+    """A policy of the pairs, or the mean of several that read them in other orders."""
+    several = [output.with_name(f"learner-{number}") for number in range(1, settings.soup + 1)]
+    for number, made in enumerate(several if settings.soup > 1 else [output]):
+        order = digest64(f"{settings.seed} soup {number}") % 2**31 if number else settings.options.seed
+        told = train.Settings(
+            data=str(pairs),
+            output=str(made),
+            options=msgspec.structs.replace(settings.options, start=start, seed=order),
+            even_if_constant=settings.even_if_constant,
+        )
+        report = _stage("train", told)
+        name = f"{made.parent.name}: {made.name}" if settings.soup > 1 else made.parent.name
+        console.note(f"iterate: {name}: trained in {report['seconds']:.0f} s, {_figures(report['metrics'])}")
+    if settings.soup > 1:
+        soup.cook(several, output)
 
 
 def _asked(settings: Settings, policy: Path | None) -> str:

@@ -163,6 +163,12 @@ def iterate(
     layers: Layers = None,
     batch_size: Batch = None,
     loss: Loss = "sigmoid",
+    soup: Annotated[
+        int,
+        Option(
+            min=1, help="Train so many times on the pairs of a round, in other orders; the mean goes on. With --full."
+        ),
+    ] = 1,
     seed: Annotated[int, Option(help="Of everything that is drawn.")] = 0,
     isolation: Isolation = "auto",
     even_if_constant: Annotated[bool, Option("--even-if-constant", help="Train constant policies too.")] = False,
@@ -210,6 +216,7 @@ def iterate(
             # The other split is what is held out here.
             eval_fraction=0.0,
         ),
+        soup=soup,
         seed=seed,
         isolation=isolation,
         even_if_constant=even_if_constant,

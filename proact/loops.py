@@ -135,20 +135,19 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
 
 def _learn(settings: Settings, pairs: Path, output: Path, start: str | None) -> None:
     """A policy of the pairs, or the mean of several that read them in other orders."""
-    several = [output.with_name(f"learner-{number}") for number in range(1, settings.soup + 1)]
-    for number, made in enumerate(several if settings.soup > 1 else [output]):
-        order = digest64(f"{settings.seed} soup {number}") % 2**31 if number else settings.options.seed
+    one = settings.soup == 1
+    learners = [output] if one else [output.with_name(f"learner-{n}") for n in range(1, settings.soup + 1)]
+    for number, learner in enumerate(learners):
+        order = digest64(f"{settings.seed} soup {number}") % 2**31 if number else settings.seed
+        options = msgspec.structs.replace(settings.options, start=start, seed=order)
         told = train.Settings(
-            data=str(pairs),
-            output=str(made),
-            options=msgspec.structs.replace(settings.options, start=start, seed=order),
-            even_if_constant=settings.even_if_constant,
+            data=str(pairs), output=str(learner), options=options, even_if_constant=settings.even_if_constant
         )
         report = _stage("train", told)
-        name = f"{made.parent.name}: {made.name}" if settings.soup > 1 else made.parent.name
+        name = f"{learner.parent.name}: {learner.name}"
         console.note(f"iterate: {name}: trained in {report['seconds']:.0f} s, {_figures(report['metrics'])}")
-    if settings.soup > 1:
-        soup.cook(several, output)
+    if not one:
+        soup.cook(learners, output)
 
 
 def _asked(settings: Settings, policy: Path | None) -> str:

@@ -20,12 +20,10 @@ from proact.keys import digest
 from proact.llm import causal, likelihood
 from proact.records import PreferencePair
 from proact.training import batches, dpo, examples, manifest, rewarded
+from proact.training.manifest import COURSE, CURVES, RUN
 from proact.training.plan import Options, Plan, as_json, asked_for, losses, packages, plan, said, trackers
 from proact.training.progress import Course
 
-RUN = "run.json"
-COURSE = "train.jsonl"
-CURVES = "curves.png"
 SAME = ("model", "target", "depth", "layers", "lora", "lora_r", "qlora")
 """Settings that a training shares with the one from whose weights it starts."""
 
@@ -105,8 +103,7 @@ class TrainRun:
         dpo.train(chosen, model, tokenizer, rows, self.folder, course, self.trackers)
         found = self._manifest(chosen, base, tokenizer, rows, left_out, course)
         _draw(course, books / CURVES)
-        with jsonl.replace(books / manifest.FILE) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+        manifest.write(books, found)
         if books == self.folder:
             shutil.rmtree(self.folder / dpo.CHECKPOINTS, ignore_errors=True)
         return found

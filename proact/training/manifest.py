@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from proact import jsonl
 from proact.errors import UsageError
 from proact.keys import digest
 from proact.llm import causal
@@ -14,6 +15,9 @@ from proact.records import State
 from proact.render import action_prompt
 
 FILE = "policy.json"
+RUN = "run.json"
+COURSE = "train.jsonl"
+CURVES = "curves.png"
 Target = Literal["action", "text"]
 WORDS = {"Clarify": " Clarify", "Execute": " Execute"}
 """The completions that stand for the actions: existing words, so that no untrained token is added."""
@@ -53,6 +57,11 @@ def read(folder: Path) -> Manifest:
     if not path.is_file():
         raise UsageError(f"{folder}: holds no trained policy (no {FILE}); an interrupted training goes on when rerun")
     return checked(path.read_bytes(), str(path))
+
+
+def write(folder: Path, found: Manifest) -> None:
+    with jsonl.replace(folder / FILE) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
 
 
 def unchanged(folder: Path, found: Manifest) -> None:

@@ -17,7 +17,7 @@ from proact.training import manifest
 
 LIKE = ("base_fingerprint", "depth", "target", "spelling")
 """What policies must share for their weights to have a mean."""
-NOT_COPIED = (manifest.FILE, "run.json", "train.jsonl", "curves.png")
+NOT_COPIED = (manifest.FILE, manifest.RUN, manifest.COURSE, manifest.CURVES)
 """What tells of one training."""
 
 
@@ -50,8 +50,7 @@ def cook(policies: Sequence[Path], output: Path) -> manifest.Manifest:
         settings={**first.settings, "soup": [str(folder) for folder in policies]},
         metrics=dict.fromkeys(first.metrics),
     )
-    with jsonl.replace(output / manifest.FILE) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
+    manifest.write(output, made)
     return made
 
 

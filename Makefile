@@ -5,7 +5,8 @@ MODEL ?= local:smollm2
 STAMP := .venv/installed
 TRAIN := .venv/installed-train
 ALPHA ?= 0.3
-LEARN ?= --n-states 1560 --n-test 144 --replicates 64 --loss reward --full --depth 17 --layers 5 \
+STATES ?= 1560
+LEARN ?= --n-states $(STATES) --n-test 144 --replicates 64 --loss reward --full --depth 17 --layers 5 \
   --epochs 2 --batch-size 8 --lr 0.0005
 
 .DEFAULT_GOAL := help
@@ -47,7 +48,7 @@ pipeline: install ## Play the demo tasks with the embedded model, run the tests,
 	@$(BIN)/proact eval data/logs/trajectories.jsonl data/logs/others.jsonl \
 	  --rewards data/logs/rewards.jsonl --rewards data/logs/others_rewards.jsonl $(ON)
 
-train: install-train ## Learn when to ask in a world whose best policy is known, and compare. ALPHA=0.6 makes asking dear.
+train: install-train ## Learn when to ask where the best policy is known. ALPHA=0.6: dear questions; STATES=3120: more of them.
 	@$(BIN)/proact models fetch
 	@$(BIN)/proact iterate --rounds 1 --world keyring --alpha $(ALPHA) --out outputs/keyring-$(ALPHA) $(LEARN)
 	@$(BIN)/proact eval $(foreach m,always-clarify always-execute optimal:$(ALPHA),\

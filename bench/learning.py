@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--alpha", type=float, nargs="+", default=[0.3, 0.6])
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--n-states", type=int, default=1560)
+    parser.add_argument("--n-states", type=int, default=3120)
     parser.add_argument("--replicates", type=int, default=64)
     parser.add_argument("--epochs", type=float, default=2.0)
     parser.add_argument("--batch-size", type=int, default=8)

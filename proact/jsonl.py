@@ -7,7 +7,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 import msgspec
 import orjson
 
+from proact import disk
 from proact.errors import InputError, OutputError, UsageError
 from proact.parsing import parse, repaired
 from proact.records import Record
@@ -190,13 +191,8 @@ def _lock(fd: int, path: Path) -> None:
         raise OutputError(f"{path}: another proact command is writing this file; wait for it or choose another")
 
 
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
-        raise OutputError(f"{path}: cannot write: {reason}; what was there before is intact") from error
+def _disk(path: Path) -> AbstractContextManager[None]:
+    return disk.writing(path, "; what was there before is intact")
 
 
 @contextmanager

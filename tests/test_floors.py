@@ -13,7 +13,7 @@ import pytest
 from support import REPOSITORY
 
 FLOORS = [
-    "errors labels records keys words text parsing source cache",
+    "errors labels records keys words text parsing source cache disk",
     "jsonl prompts registry executor sandbox stats plots",
     "render console stage resume sidecar",
     "llm",

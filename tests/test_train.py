@@ -89,6 +89,18 @@ def test_a_finished_training_is_not_repeated_and_another_does_not_take_its_place
     assert (ran.code, "holds other files" in ran.err) == (2, True)
 
 
+@pytest.mark.parametrize(("kilobytes", "why"), [(64, "File too large"), (160, "torch was stopped")])
+def test_a_disk_that_takes_no_checkpoint_ends_a_training_in_one_line(base: Path, kilobytes: int, why: str) -> None:
+    write_lines("pairs.jsonl", pairs())
+    little = ["bash", "-c", 'ulimit -f "$0" && exec "$@"', str(kilobytes)]
+    command = [sys.executable, "-m", "proact", "train", "--data", "pairs.jsonl", "--model", str(base), "--full"]
+    ran = subprocess.run([*little, *command, "--output", "policy"], capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith(f"proact: policy: cannot write: {why}")
+    assert "Traceback" not in ran.stderr
+    assert not Path("policy/policy.json").exists()
+
+
 UPPER = ("--full", "--depth", 2, "--layers", 1)
 
 

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from proact import disk
 from proact.cache import cache_dir
 from proact.errors import UsageError
 from proact.llm import weights
@@ -17,7 +18,7 @@ def rebuilt(file: Path) -> Path:
     Raises UsageError for a kind of model that transformers cannot read, OutputError when the folder cannot be written.
     """
     kept = cache_dir() / "models" / f"{file.stem}-{weights.fingerprint(file)}"
-    with weights.disk(kept.parent):
+    with disk.saving(kept.parent):
         kept.parent.mkdir(parents=True, exist_ok=True)
         with weights.alone(kept.parent):
             if not kept.is_dir():

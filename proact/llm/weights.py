@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from proact import disk
 from proact.cache import cache_dir
 from proact.errors import OutputError, UsageError
 
@@ -78,9 +79,9 @@ def fetch(progress: Callable[[str], None] | None = None) -> Path:
     """
     say = progress or (lambda _: None)
     kept = _kept()
-    with disk(kept.parent):
+    with disk.writing(kept.parent):
         kept.parent.mkdir(parents=True, exist_ok=True)
-    with disk(kept.parent), alone(kept.parent):
+    with disk.writing(kept.parent), alone(kept.parent):
         if kept.is_file() and _sha256(kept) == SHA256:
             return kept
         for left_over in kept.parent.glob(".fetch-*"):
@@ -153,13 +154,3 @@ def alone(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("wb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
-
-
-@contextmanager
-def disk(folder: Path) -> Iterator[None]:
-    """Turns what the disk refuses into OutputError."""
-    try:
-        yield
-    except OSError as error:
-        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
-        raise OutputError(f"{folder}: cannot write: {reason}") from error

@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from proact import disk
 from proact.errors import Diverged
 from proact.llm import causal, likelihood
 from proact.training import batches, learnable, rewarded, shared
@@ -78,7 +79,7 @@ def train(
 ) -> None:
     """Train, and save adapter or weights into `folder`; goes on from the last whole checkpoint there.
 
-    Raises Diverged when the loss is no number any more.
+    Raises Diverged when the loss is no number any more, OutputError when a checkpoint cannot be written.
     """
     import torch
     from transformers import PrinterCallback
@@ -107,7 +108,7 @@ def train(
         if rows[1] and "eval_loss" not in course.rows[-1]:
             trainer.evaluate()
     if trainer.is_world_process_zero():
-        with causal.quiet():
+        with causal.quiet(), disk.saving(folder):
             trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
             tokenizer.save_pretrained(folder)
         # Its author cannot know what this is; the manifest does.
@@ -136,6 +137,10 @@ def _trainer(
     class Trainer(kind):  # type: ignore[misc, valid-type]
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             return order
+
+        def _save_checkpoint(self, model: Any, trial: Any) -> None:
+            with disk.saving(folder):
+                super()._save_checkpoint(model, trial)
 
     end = tokenizer.eos_token_id if plan.target == "action" else None
     return Trainer(

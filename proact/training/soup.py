@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from proact import jsonl
+from proact import disk, jsonl
 from proact.errors import UsageError
 from proact.llm import causal
 from proact.training import manifest
@@ -66,5 +66,5 @@ def _mean(files: Sequence[Path], output: Path) -> None:
         for name in opened[0].keys():  # noqa: SIM118 (an opened file is no mapping)
             values = [one.get_tensor(name) for one in opened]
             means[name] = torch.stack([value.float() for value in values]).mean(0).to(values[0].dtype)
-    with jsonl.replace(output) as made:
+    with disk.saving(output), jsonl.replace(output) as made:
         save_file(means, made.name, metadata={"format": "pt"})

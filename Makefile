@@ -6,6 +6,7 @@ STAMP := .venv/installed
 TRAIN := .venv/installed-train
 ALPHA ?= 0.3
 STATES ?= 1560
+OUT ?= outputs/keyring-$(ALPHA)-$(STATES)
 LEARN ?= --n-states $(STATES) --n-test 144 --replicates 64 --loss reward --full --depth 17 --layers 5 \
   --epochs 2 --batch-size 8 --lr 0.0005
 
@@ -48,14 +49,14 @@ pipeline: install ## Play the demo tasks with the embedded model, run the tests,
 	@$(BIN)/proact eval data/logs/trajectories.jsonl data/logs/others.jsonl \
 	  --rewards data/logs/rewards.jsonl --rewards data/logs/others_rewards.jsonl $(ON)
 
-train: install-train ## Learn when to ask where the best policy is known. ALPHA=0.6: dear questions; STATES=3120: more of them.
+train: install-train ## Learn when to ask where the best policy is known. ALPHA=0.6: dear questions; STATES=3120: more to learn from.
 	@$(BIN)/proact models fetch
-	@$(BIN)/proact iterate --rounds 1 --world keyring --alpha $(ALPHA) --out outputs/keyring-$(ALPHA) $(LEARN)
+	@$(BIN)/proact iterate --rounds 1 --world keyring --alpha $(ALPHA) --out $(OUT) $(LEARN)
 	@$(BIN)/proact eval $(foreach m,always-clarify always-execute optimal:$(ALPHA),\
-	  --method $(m)=outputs/keyring-$(ALPHA)/baselines/$(m)-test.jsonl \
-	  --rewards outputs/keyring-$(ALPHA)/baselines/$(m)-test-rewards.jsonl) \
-	  --method learned=outputs/keyring-$(ALPHA)/round-1/round-1-test.jsonl \
-	  --rewards outputs/keyring-$(ALPHA)/round-1/round-1-test-rewards.jsonl --out outputs/keyring-$(ALPHA)/eval
+	  --method $(m)=$(OUT)/baselines/$(m)-test.jsonl \
+	  --rewards $(OUT)/baselines/$(m)-test-rewards.jsonl) \
+	  --method learned=$(OUT)/round-1/round-1-test.jsonl \
+	  --rewards $(OUT)/round-1/round-1-test-rewards.jsonl --out $(OUT)/eval
 
 test: install ## Run the tests.
 	$(BIN)/python -m pytest

@@ -36,7 +36,9 @@ def saving(folder: Path) -> Iterator[None]:
             yield
     except SafetensorError as error:
         found = OF_RUST.search(str(error))
-        number = int(found[1]) if found else errno.EIO
+        if not found:
+            raise
+        number = int(found[1])
         raise _refused(folder, OSError(number, os.strerror(number)), "") from error
     except RuntimeError as error:
         if OF_TORCH not in str(error):

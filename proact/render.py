@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from proact.prompts import Prompt, fence
 from proact.records import Message, Persona, State
@@ -14,14 +15,18 @@ def instructed(messages: Sequence[Message], prompt: Prompt, persona: Persona) ->
     The instruction ends the last user message: a small model follows it there far more often than in the system
     message (9 of 12 tasks against 3).
     """
-    profile = f"About the user: {persona.profile}" if persona.profile else ""
-    system, instruction = prompt.fill(profile=profile)
+    system, instruction = _instruction(prompt, persona.profile)
     *earlier, last = messages
     if last["role"] == "user":
         final = [*earlier, {"role": "user", "content": f"{last['content']}\n\n{instruction}"}]
     else:
         final = [*messages, {"role": "user", "content": instruction}]
     return [{"role": "system", "content": system}, *final], instruction
+
+
+@lru_cache(256)
+def _instruction(prompt: Prompt, profile: str) -> tuple[str, str]:
+    return prompt.fill(profile=f"About the user: {profile}" if profile else "")
 
 
 def render_state(state: State, persona: Persona, messages: Sequence[Message]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Literal, NamedTuple
@@ -205,7 +204,7 @@ class Player(NamedTuple):
         if not kind.applies(state):
             return None
         program = kind.program(state, message)
-        result = await asyncio.to_thread(self.sandbox.run, program) if program else None
+        result = await self.sandbox.result(program) if program else None
         value = kind.score(state, message, result).value
         return None if value is None else value >= 1.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from functools import lru_cache
 from itertools import islice
 from textwrap import dedent
 
@@ -47,9 +48,10 @@ class Coding(Domain):
         return Score(value=value, status=result.status, tests=passed, tier=result.tier, layers=layers)
 
 
+@lru_cache(1024)
 def extract(message: str, tests: tuple[str, ...]) -> str | None:
     """The program of a message, found by parsing: the block that defines what the tests call, else the longest
-    that compiles, else the longest; None when the message holds no code."""
+    that compiles, else the longest; None when the message holds no code. Replicates and branches say much the same."""
     blocks = [block for block in _fenced(message) if block.strip()] or _unfenced(message)
     if not blocks:
         return None

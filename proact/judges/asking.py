@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, NamedTuple
 
 import msgspec
@@ -38,7 +37,7 @@ async def judged(judge: Asker[Any], subject: Subject, bench: Bench) -> Outcome:
     if not judge.needs_model:
         return Outcome(judge.compute(subject))
     if subject.program and bench.sandbox:
-        result = await asyncio.to_thread(bench.sandbox.run, subject.program)
+        result = await bench.sandbox.result(subject.program)
         return Outcome(judge.ran(subject, result), source="sandbox")
     if bench.model is None:
         raise UsageError(f"judge {judge.name} needs a --model")

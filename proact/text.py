@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from proact.words import stem
 
@@ -25,14 +26,16 @@ _STOP = frozenset(
 )
 
 
+@lru_cache(1024)
 def prose(message: str) -> str:
     """The message without code blocks, inline code and addresses: a `?` in a regex asks nothing."""
     return _URL.sub(" ", _INLINE.sub(" ", _FENCED.sub("\n", message)))
 
 
-def questions(message: str) -> list[str]:
+@lru_cache(1024)
+def questions(message: str) -> tuple[str, ...]:
     """The questions that a person would be asked, each as its sentence."""
-    return [match.strip() for match in _QUESTION.findall(prose(message)) if _WORD.search(match)]
+    return tuple(match.strip() for match in _QUESTION.findall(prose(message)) if _WORD.search(match))
 
 
 def words(text: str) -> list[str]:

@@ -71,6 +71,7 @@ docs: install ## Write the generated pages anew.
 	$(BIN)/python tests/generated.py
 
 bench: install ## Measure against named peers and the physical floor; MBPP=FILE measures the sandbox too.
+	$(BIN)/python bench/start.py
 	$(BIN)/python bench/calls.py
 	$(BIN)/python bench/sweep.py
 	@test -z "$(MBPP)" || $(BIN)/python bench/sandbox.py --mbpp $(MBPP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from typing import Any
 
 import orjson
@@ -17,6 +17,11 @@ def note(text: str) -> None:
     """One line for the person at the terminal."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def aside() -> AbstractContextManager[Any]:
+    """While open, what plugins and libraries print goes to stderr: stdout holds the result of a command alone."""
+    return redirect_stdout(sys.stderr)
 
 
 def emit(value: Any) -> None:
@@ -79,8 +84,8 @@ class Progress:
         self._failed = 0
         self._extra = ""
 
-    def done(self) -> None:
-        self._bar.update(1)
+    def done(self, count: int = 1) -> None:
+        self._bar.update(count)
 
     def failed(self) -> None:
         self._failed += 1

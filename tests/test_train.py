@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +65,14 @@ def test_the_defaults_and_the_first_example_are_printed(cli: Cli, base: Path) ->
     assert "loss sigmoid, target action" in ran.err
     shown = [row for row in rows if f"{row['state']['query']}\n</user>\n{FACTS}| {row['chosen_action']}" in ran.err]
     assert len(shown) == 1
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "reward"])
+def test_what_is_read_before_the_first_step_is_counted(cli: Cli, base: Path, loss: str) -> None:
+    write_lines("pairs.jsonl", pairs(12))
+    whole = ("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--epochs", 1, "--eval-fraction", 0)
+    ran = succeeded(cli(*whole, "--loss", loss))
+    assert re.search(r"read: 100%\|.*?\| 12/12 .*train: 100%\|", ran.err, re.DOTALL)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(cli: Cli, base: Path) -> None:

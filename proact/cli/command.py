@@ -26,8 +26,9 @@ def perform(stage: ModuleType, settings: Any, source: str | None, json: bool) ->
     if not sound:
         # JSON has no infinity, so it has become null.
         raise UsageError("a number on the command line is not finite")
-    for result in Local().map([Task(name, body, source)]):
-        finish(msgspec.json.decode(result), stage.show, json)
+    with console.aside():
+        (result,) = Local().map([Task(name, body, source)])
+    finish(msgspec.json.decode(result), stage.show, json)
 
 
 def finish(report: dict[str, Any], show: Callable[[dict[str, Any]], None], json: bool) -> None:

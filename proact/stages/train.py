@@ -19,9 +19,9 @@ from proact.executor import Task
 from proact.keys import digest
 from proact.llm import causal, likelihood
 from proact.records import PreferencePair
-from proact.training import batches, dpo, examples, manifest, rewarded
+from proact.training import batches, dpo, examples, manifest, rewarded, trackers
 from proact.training.manifest import COURSE, CURVES, RUN
-from proact.training.plan import Options, Plan, as_json, asked_for, losses, packages, plan, said, trackers
+from proact.training.plan import Options, Plan, as_json, asked_for, losses, packages, plan, said
 from proact.training.progress import Course
 
 SAME = ("model", "target", "depth", "layers", "lora", "lora_r", "qlora")
@@ -58,7 +58,7 @@ class TrainRun:
         self.pairs = self._weighted(examples.read(self.data))
         self.split = examples.split(self.pairs, self.options.eval_fraction, self.options.seed)
         examples.leaks(self.split.train, [Path(path) for path in settings.held_out])
-        self.trackers = trackers(self.options.report_to)
+        self.trackers = trackers.named(self.options.report_to)
         self.start = manifest.read(Path(self.options.start)) if self.options.start else None
 
     def run(self) -> dict[str, Any]:

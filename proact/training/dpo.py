@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from proact import disk
 from proact.errors import Diverged
 from proact.llm import causal, likelihood
-from proact.training import batches, learnable, rewarded, shared
+from proact.training import batches, head, learnable, rewarded, shared, trackers
 from proact.training.batches import ACTION, DIALOGUE
 from proact.training.manifest import WORDS
 from proact.training.plan import Plan
@@ -79,7 +78,8 @@ def train(
 ) -> None:
     """Train, and save adapter or weights into `folder`; goes on from the last whole checkpoint there.
 
-    Raises Diverged when the loss is no number any more, OutputError when a checkpoint cannot be written.
+    Raises Diverged when the loss is no number any more, OutputError when a checkpoint cannot be written or
+    a tracker stops.
     """
     import torch
     from transformers import PrinterCallback
@@ -93,9 +93,9 @@ def train(
         kept_as = torch.bfloat16 if plan.short_floats else torch.float32
         join = shared.prompts(model.base_model, fixed, kept_as, max(map(len, words), default=None))
     still = plan.device == "cpu" and plan.short_floats and (plan.lora or fixed)
-    head = _short_head(model) if still else nullcontext()
-    with causal.quiet(), _labelled_positions_only(), join as ahead, head:
-        trainer = _trainer(plan, model, tokenizer, rows, folder, report_to, ahead)
+    short = head.short(model) if still else nullcontext()
+    with trackers.telling(report_to), causal.quiet(), head.labelled_positions_only(), join as ahead, short:
+        trainer = _trainer(plan, model, tokenizer, rows, folder, report_to, ahead, course)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_callback(course))
         last = checkpoint(folder)
@@ -123,13 +123,14 @@ def _trainer(
     folder: Path,
     report_to: list[str],
     ahead: shared.Ahead | None,
+    course: Course,
 ) -> Any:
     from datasets import Dataset, disable_progress_bars
     from trl import DPOTrainer
 
     disable_progress_bars()
     by_reward = plan.loss == [rewarded.NAME]
-    kind = rewarded.trainer(_tokens(tokenizer), ahead) if by_reward else DPOTrainer
+    kind = rewarded.trainer(_tokens(tokenizer), ahead, course) if by_reward else DPOTrainer
     learn, measure = rows
     kinds, lengths, dialogues = ([row[name] for row in learn] for name in (ACTION, LENGTH, DIALOGUE))
     order = batches.sampler(kinds, lengths, dialogues, plan.batch_size, plan.seed)
@@ -137,6 +138,12 @@ def _trainer(
     class Trainer(kind):  # type: ignore[misc, valid-type]
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             return order
+
+        def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
+            found = super().compute_ref_log_probs(model, inputs)
+            if not by_reward:
+                course.read(len(inputs["input_ids"]) // 2, len(learn) + len(measure))
+            return found
 
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
             with disk.saving(folder):
@@ -192,6 +199,8 @@ def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: l
         eval_strategy="steps" if measured else "no",
         eval_steps=MEASURED * often,
         report_to=report_to or "none",
+        run_name=folder.name,
+        project=trackers.PROJECT,
         disable_tqdm=True,
         dataloader_pin_memory=plan.device != "cpu",
     )
@@ -226,35 +235,3 @@ def _callback(course: Course) -> Any:
                 control.should_training_stop = True
 
     return Follow()
-
-
-@contextmanager
-def _short_head(model: Any) -> Iterator[None]:
-    """Keep a head that does not learn in the 16 bits that it is multiplied in: it is wide, and each step would convert
-    all of it twice."""
-    import torch
-
-    head = model.get_output_embeddings()
-    whole = head.weight
-    head.weight = torch.nn.Parameter(whole.detach().bfloat16(), requires_grad=False)
-    try:
-        yield
-    finally:
-        head.weight = whole
-
-
-@contextmanager
-def _labelled_positions_only() -> Iterator[None]:
-    """Score the words alone where TRL would run the whole vocabulary over every prompt token.
-
-    It does so on GPUs and spares other devices, some of which compile anew for each shape. A CPU does not, and a step
-    takes less than half as long there.
-    """
-    from trl.trainer import utils
-
-    before = utils._use_triton
-    utils._use_triton = lambda device: device.type == "cpu" or before(device)
-    try:
-        yield
-    finally:
-        utils._use_triton = before

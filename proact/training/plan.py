@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 
 from proact.errors import UsageError
-from proact.training import rewarded
+from proact.training import rewarded, trackers
 from proact.training.manifest import Target
 
-TRACKERS = ("wandb", "mlflow", "trackio")
 LOSSES = (
     "sigmoid",
     "sigmoid_norm",
@@ -137,9 +136,7 @@ def asked_for(options: Options, where: str) -> None:
         raise UsageError("--qlora needs bitsandbytes: pip install bitsandbytes")
     if options.gpus > 1 and torch.cuda.device_count() < options.gpus:
         raise UsageError(f"--gpus {options.gpus}: this machine has {torch.cuda.device_count()}")
-    for tracker in trackers(options.report_to):
-        if importlib.util.find_spec(tracker) is None:
-            raise UsageError(f"--report-to {tracker} needs the package: pip install {tracker}")
+    trackers.installed(options.report_to)
 
 
 def losses(named: str, target: Target) -> list[str]:
@@ -153,14 +150,6 @@ def losses(named: str, target: Target) -> list[str]:
         known = ", ".join(LOSSES)
         raise UsageError(f"--loss {unknown[0]}: expected {rewarded.NAME}, or one or several of {known}")
     return found
-
-
-def trackers(report_to: str) -> list[str]:
-    """The trackers named on the command line. Raises UsageError for one that there is not."""
-    named = [name for name in report_to.split(",") if name and name != "none"]
-    if unknown := [name for name in named if name not in TRACKERS]:
-        raise UsageError(f"--report-to {unknown[0]}: expected none, {', '.join(TRACKERS)}")
-    return named
 
 
 def said(chosen: Plan) -> str:

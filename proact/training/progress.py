@@ -35,7 +35,14 @@ class Course:
             size = line.end
         self._file.truncate(size)
 
+    def read(self, pairs: int, of: int) -> None:
+        """So many more pairs were read before the first step, which takes minutes when there are thousands."""
+        self._bar = self._bar or console.Progress("read", of, unit="pair")
+        self._bar.done(pairs)
+
     def begin(self, steps: int, done: int) -> None:
+        if self._bar:
+            self._bar.close()
         self._bar = console.Progress("train", steps, unit="step")
         self.reached(done)
 

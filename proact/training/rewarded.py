@@ -19,6 +19,7 @@ from statistics import fmean
 from typing import Any
 
 from proact.training import batches
+from proact.training.progress import Course
 from proact.training.shared import Ahead
 
 NAME = "reward"
@@ -48,7 +49,7 @@ def common(gone: float) -> float:
     return COMMON + (1 - COMMON) * max(0.0, 2 * gone - 1)
 
 
-def trainer(tokens: int, ahead: Ahead | None) -> Any:
+def trainer(tokens: int, ahead: Ahead | None, course: Course) -> Any:
     """TRL's trainer with this loss: the mean over pairs of beta ((d_clarify^2 + d_execute^2) / 2 +
     (d_clarify - d_execute)^2), where d is the distance of a log-probability per token from its goal.
 
@@ -86,6 +87,7 @@ def trainer(tokens: int, ahead: Ahead | None) -> Any:
                 rows = self.data_collator(list(dataset.select(range(first, min(first + size, len(dataset))))))
                 with self.accelerator.autocast():
                     ahead(rows["input_ids"], rows["attention_mask"])
+                course.read(len(rows[batches.ASKS]), len(dataset))
 
         def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
             pairs = 2 * len(inputs[batches.ASKS])

@@ -12,6 +12,9 @@ def main() -> None:
 
     if default:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        # Who is ended by the system, too, takes half-written files along.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     cli.main()
 
 

@@ -220,16 +220,17 @@ class _Run(Generic[W]):
             self.draining = self.summary.interrupted = True
 
         loop = asyncio.get_running_loop()
-        signals = (signal.SIGINT, signal.SIGTERM)
-        for number in signals:
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in before:
             # Only the main thread can listen; elsewhere the caller's own handling stays.
             with suppress(ValueError, RuntimeError):
                 loop.add_signal_handler(number, interrupt)
         try:
             yield
         finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
+            for number, handler in before.items():
+                if loop.remove_signal_handler(number) and handler:
+                    signal.signal(number, handler)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -92,6 +92,22 @@ def test_no_stage_of_a_round_goes_on_with_a_part_of_the_one_before(tmp_path: Pat
     assert [path.name for path in sorted(played.parent.glob("*.jsonl"))] == ["trajectories.jsonl"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stage_that_replaces_its_output_leaves_nothing_half_written(tmp_path: Path, number: signal.Signals) -> None:
+    command = Command(tmp_path)
+    world = ("--mode", "synthetic", "--world", "keyring", "--multi-turn", "--n-states", 78, "--replicates", 40)
+    command.ok("generate", *world, "--out", "t.jsonl")
+    process = command.start("reward", "--trajectories", "t.jsonl", "--rewards", "r.jsonl", "--out", "p.jsonl")
+    until = time.monotonic() + 60
+    while not [*tmp_path.glob(".*.tmp")] and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(number)
+    ended = finish(process)
+    assert ended.code == 130, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not [*tmp_path.glob(".*.tmp"), *tmp_path.glob("[rp]*.jsonl")]
+
+
 def test_before_the_work_begins(tmp_path: Path) -> None:
     command = Command(tmp_path)
     many = ["generate", "--mode", "synthetic", "--domain", "planning", "--n-states", 40_000, "--out", "t.jsonl"]

@@ -41,6 +41,10 @@ def telling(trackers: Sequence[str]) -> Iterator[None]:
     kinds = {getattr(import_module(ERRORS[name][0]), ERRORS[name][1]): name for name in trackers if name in ERRORS}
     try:
         yield
+        if "wandb" in trackers:
+            # It would end with the process, after the result is printed, and take a later training for this one.
+            import_module("wandb").finish()
     except tuple(kinds) as error:
         name = next(name for kind, name in kinds.items() if isinstance(error, kind))
-        raise OutputError(f"--report-to {name}: {str(error).strip().splitlines()[0]}") from error
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise OutputError(f"--report-to {name}: {said}") from error

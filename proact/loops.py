@@ -7,6 +7,7 @@ files in the folder of the round, so a run that was killed goes on where it was.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -214,6 +215,7 @@ def _play(settings: Settings, out: Path, *, split: str, count: int | None, **mor
 
 
 def _price(settings: Settings, played: Path, rewards: Path, pairs: Path) -> int:
+    """How many lines were missing. Plays that were all priced before are not priced again."""
     told = reward.Settings(
         trajectories=str(played),
         rewards=str(rewards),
@@ -224,7 +226,14 @@ def _price(settings: Settings, played: Path, rewards: Path, pairs: Path) -> int:
         # Training draws them by weight itself, which leaves more of them.
         thin=False,
     )
-    return int(_stage("reward", told, str(played))["missing"])
+    with played.open("rb") as file:
+        priced = digest(told, hashlib.file_digest(file, "blake2b").hexdigest())
+    if sidecar.read_meta(pairs).get("priced") == priced and rewards.is_file() and pairs.is_file():
+        return 0
+    lost = int(_stage("reward", told, str(played))["missing"])
+    if not lost:
+        sidecar.write_meta(pairs, {**sidecar.read_meta(pairs), "priced": priced})
+    return lost
 
 
 def _spec(settings: Settings) -> Spec:
@@ -247,17 +256,7 @@ def _figures(metrics: dict[str, float | None]) -> str:
 
 
 def show(report: dict[str, Any]) -> None:
-    rows = [
-        [
-            point["method"],
-            point["reward"],
-            point["low"],
-            point["high"],
-            point["ask_rate"],
-            point["tasks"],
-            point["missing"],
-        ]
-        for point in report["curve"]
-    ]
-    columns = ["method", "reward", "low", "high", "asks first", "tasks", "missing"]
-    console.table(f"iterate: {report['out']}, on the states held out", columns, rows)
+    columns = ["method", "reward", "low", "high", "ask_rate", "tasks", "missing"]
+    rows = [[point[name] for name in columns] for point in report["curve"]]
+    heads = ["asks first" if name == "ask_rate" else name for name in columns]
+    console.table(f"iterate: {report['out']}, on the states held out", heads, rows)

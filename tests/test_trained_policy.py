@@ -364,6 +364,12 @@ def test_rounds_are_measured_beside_the_constants_and_the_optimum_and_go_on_afte
         "round-1",
     ]
     before = Path("rounds/round-1/policy/policy.json").stat().st_mtime_ns
+    priced = {path: path.stat().st_mtime_ns for path in Path("rounds/baselines").glob("*-rewards.jsonl")}
+    lost = Path("rounds/baselines/always-clarify-test-rewards.jsonl")
+    prices = lost.read_bytes()
+    lost.unlink()
+    other_plays = Path("rounds/baselines/always-execute-test.jsonl")
+    other_plays.write_bytes(b"".join(reversed(other_plays.read_bytes().splitlines(keepends=True))))
     # Where a model is reached decides nothing.
     ran = succeeded(cli("iterate", "--rounds", 2, *learn, *size, "--base-url", "http://127.0.0.1:9/v1"))
     second = json.loads(ran.out)
@@ -372,14 +378,17 @@ def test_rounds_are_measured_beside_the_constants_and_the_optimum_and_go_on_afte
     assert Path("rounds/round-1/policy/policy.json").stat().st_mtime_ns == before
     assert "round-1: finished before" in ran.err
     assert "round-2: finished before" not in ran.err
+    # Plays whose prices are there are not priced again.
+    anew = {lost, other_plays.with_name("always-execute-test-rewards.jsonl")}
+    assert {path for path, when in priced.items() if path.stat().st_mtime_ns != when} == anew
+    assert lost.read_bytes() == prices
     # It goes by what was asked, so another price is no finished round, and changes nothing.
-    prices = Path("rounds/baselines/always-clarify-test-rewards.jsonl").read_bytes()
     other = cli("iterate", "--rounds", 2, *learn, *size, "--alpha", 0.6)
     assert (other.code, other.err.strip()) == (
         2,
         "proact: rounds: holds rounds of other states or settings; choose another --out",
     )
-    assert Path("rounds/baselines/always-clarify-test-rewards.jsonl").read_bytes() == prices
+    assert lost.read_bytes() == prices
     rows = read_lines("rounds/round-2/trajectories.jsonl")
     before_it = read_lines("rounds/round-1/trajectories.jsonl")
     played = {row["state"]["id"] for row in before_it}

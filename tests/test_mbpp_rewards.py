@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import resource
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from rows import line, reward_rows
 from support import Cli, Row, read_lines, succeeded, write_lines
 
 import proact.source
+from proact.sandbox import Limits
 
 pytestmark = pytest.mark.shared
 
@@ -38,11 +42,22 @@ def broken(source: str) -> str:
     return ast.unparse(tree)
 
 
+def seconds(task: Row) -> float:
+    """What the reference and its tests take by themselves."""
+    source = "\n".join([task["setup"] or "", task["reference"], *task["tests"]])
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    subprocess.run([sys.executable, "-c", source], check=True)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+
+
 def test_every_reference_scores_one(cli: Cli, states: list[Row]) -> None:
     answered(states, {task["id"]: task["reference"] for task in states})
     rewards = reward_rows(cli)
     assert len(rewards) == 974
-    assert {name: row["status"] for name, row in rewards.items() if row["task_score"] != 1.0} == {}
+    wrong = {row["group"]: row["status"] for row in rewards.values() if row["task_score"] != 1.0}
+    assert set(wrong.values()) <= {"timeout"}
+    # One of them takes a good second of a fast processor; a slow one may take longer than there is.
+    assert all(seconds(task) > Limits().cpu_seconds / 2 for task in states if task["id"] in wrong), wrong
 
 
 def test_every_broken_copy_scores_nothing(cli: Cli, states: list[Row]) -> None:

@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 
-from proact.sandbox import Limits, Program, Sandbox
+from proact.sandbox import Limits, Program, Result, Sandbox
 
 PROGRAMS = [
     Program(
@@ -33,30 +33,33 @@ def children(pid: int) -> list[int]:
     return [int(part) for part in listing.stdout.split()]
 
 
-@pytest.mark.parametrize("lane", ["alone", "many"])
-def test_kills_at_random(lane: str) -> None:
+@pytest.mark.parametrize(("lane", "apart"), [("alone", 3), ("many", 1)])
+def test_kills_at_random(lane: str, apart: int) -> None:
+    """A kill after every few results at most: by the clock a slow machine would never start what is killed next."""
     killed, randomly, over = 0, Random(3), threading.Event()
     programs = PROGRAMS if lane == "many" else PROGRAMS[:100]
+    results: list[Result] = []
     with Sandbox(2) as sandbox:
 
         def kill() -> None:
             nonlocal killed
-            while not over.wait(0.1 if lane == "many" else 0.4):
-                workers = children(sandbox.supervisor)
+            due = 0
+            while not over.wait(0.02):
+                workers = children(sandbox.supervisor) if len(results) >= due else []
                 below = [pid for worker in workers for pid in children(worker)]
                 if workers:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(randomly.choice(randomly.choice([workers, below or workers])), signal.SIGKILL)
-                        killed += 1
+                        killed, due = killed + 1, len(results) + apart
 
         killer = threading.Thread(target=kill)
         killer.start()
         try:
-            results = list(sandbox.run_many(programs)) if lane == "many" else list(map(sandbox.run, programs))
+            results += sandbox.run_many(programs) if lane == "many" else map(sandbox.run, programs)
         finally:
             over.set()
             killer.join()
-    assert killed >= 1
+    assert killed >= 3
     assert [r.id for r in results] == [p.id for p in programs]
     assert {r.status for n, r in enumerate(results) if n % 3} == {"pass"}
     assert {r.status for n, r in enumerate(results) if not n % 3} == {"fail"}
@@ -75,7 +78,7 @@ def test_a_killed_supervisor_is_replaced() -> None:
 
 CALLER = """
 import sys, threading, time
-from proact.sandbox import Limits, Program, Sandbox
+from proact.sandbox import Limits, Program, Result, Sandbox
 sandbox = Sandbox(2)
 body = "import time\\ndef f(x):\\n    time.sleep(60)"
 program = Program(id="a", code=body, tests=("assert f(1) == 1",), limits=Limits(cpu_seconds=60))

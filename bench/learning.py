@@ -35,7 +35,7 @@ from proact.worlds import WORLDS, exact, keyring
 CLEAR = 0.03
 """Advantage below which it hardly matters what is done, so that accuracy does not count it."""
 WORDINGS = 8
-UPPER_LAYERS = ("--depth", 17, "--layers", 5, "--full")
+UPPER_LAYERS = ("--depth", 17, "--layers", 5)
 
 
 class Found(NamedTuple):
@@ -134,7 +134,8 @@ def learned(told: argparse.Namespace, alpha: float, seed: int) -> Iterator[tuple
     """Each policy learned at a price under a seed, with its name and the seconds until it was there."""
     out = told.out / f"alpha-{alpha:g}-seed-{seed}"
     sizes = ("--epochs", told.epochs, "--batch-size", told.batch_size, "--lr", told.lr)
-    how = (*sizes, "--loss", told.loss, "--seed", seed, *UPPER_LAYERS)
+    weights = ("--lora", "--lora-r", told.lora_r) if told.lora_r else ("--full",)
+    how = (*sizes, "--loss", told.loss, "--seed", seed, *UPPER_LAYERS, *weights)
     play = ("--n-states", told.n_states, "--replicates", told.replicates)
     for number in range(1, told.rounds + 1):
         world = ("--world", "keyring", "--alpha", alpha, "--rounds", number, "--out", out)
@@ -158,6 +159,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=0.0005)
     parser.add_argument("--loss", default="reward")
     parser.add_argument("--soup", type=int, default=1, help="trainings of a round, the mean of which goes on")
+    parser.add_argument("--lora-r", type=int, help="rank of adapters, which learn in place of all weights")
     parser.add_argument("--control", action="store_true", help="train on shuffled pairs too")
     parser.add_argument("--out", type=Path, default=Path("outputs/learning"))
     told = parser.parse_args()

@@ -53,6 +53,14 @@ def test_json_is_all_that_stands_on_stdout(cli: Cli, command: tuple[object, ...]
     assert ran.out.startswith("{\n")
 
 
+@pytest.mark.parametrize("command", [SYNTHETIC, ("judge", "--list")])
+def test_what_a_plugin_prints_goes_beside_the_result(cli: Cli, command: tuple[object, ...]) -> None:
+    Path("mine.py").write_text("print('a plugin greets you')\n", "utf-8")
+    ran = succeeded(cli(*command, "--plugin", "mine.py", "--json"))
+    assert json.loads(ran.out)["exit_code"] == 0
+    assert "a plugin greets you" in ran.err
+
+
 def test_the_summary_of_a_run_counts_what_it_did(cli: Cli) -> None:
     report = json.loads(succeeded(cli(*SYNTHETIC, "--json")).out)
     assert (report["states"], report["planned"], report["done"], report["skipped"], report["missing"]) == (

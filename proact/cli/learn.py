@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
+from proact import console
 from proact.cli.command import finish, perform
 from proact.cli.options import PAIRS, REWARDS, SEEDS, TRAJECTORIES, Isolation, Json, named_model, unfit
 from proact.errors import UsageError
@@ -221,4 +222,6 @@ def iterate(
         isolation=isolation,
         even_if_constant=even_if_constant,
     )
-    finish(loops.iterate(settings), loops.show, json)
+    with console.aside():
+        report = loops.iterate(settings)
+    finish(report, loops.show, json)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
+from proact import console
 from proact.cli.command import finish, perform
 from proact.cli.options import (
     PAIRS,
@@ -71,7 +72,9 @@ def judge(
 
     plugins = [str(path) for path in plugin or []]
     if listing:
-        finish(stage.listing(plugins), stage.show_listing, json)
+        with console.aside():
+            report = stage.listing(plugins)
+        finish(report, stage.show_listing, json)
     settings = stage.Settings(
         judges=named_judges(judges),
         out=str(out),

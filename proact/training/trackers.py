@@ -15,7 +15,7 @@ ERRORS = {"wandb": ("wandb.errors", "Error"), "mlflow": ("mlflow.exceptions", "M
 """What they raise when they cannot take what they are told; trackio, which writes to this machine, has no such kind."""
 PROJECT = "proact"
 """What a training is filed under, unless these variables say otherwise."""
-PROJECT_VARIABLES = ("WANDB_PROJECT", "MLFLOW_EXPERIMENT_NAME")
+PROJECT_VARIABLES = {"wandb": "WANDB_PROJECT", "mlflow": "MLFLOW_EXPERIMENT_NAME"}
 
 
 def named(report_to: str) -> list[str]:
@@ -36,8 +36,8 @@ def installed(report_to: str) -> None:
 @contextmanager
 def telling(trackers: Sequence[str]) -> Iterator[None]:
     """A training that reports to trackers. What stops one of them becomes OutputError: the checkpoints are there."""
-    for variable in PROJECT_VARIABLES:
-        os.environ.setdefault(variable, PROJECT)
+    for name in PROJECT_VARIABLES.keys() & {*trackers}:
+        os.environ.setdefault(PROJECT_VARIABLES[name], PROJECT)
     kinds = {getattr(import_module(ERRORS[name][0]), ERRORS[name][1]): name for name in trackers if name in ERRORS}
     try:
         yield

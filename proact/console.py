@@ -72,14 +72,20 @@ def shown(value: Any) -> str:
 
 
 class Progress:
-    """Done, failed, rate, cost and time left of a long stage, on stderr."""
+    """Done, failed, rate, cost and time left of a long stage, on stderr. What was `begun` before tells no rate."""
 
-    def __init__(self, label: str, total: int | None, *, unit: str = "job") -> None:
+    def __init__(self, label: str, total: int | None, *, unit: str = "job", begun: int = 0) -> None:
         from tqdm import tqdm
 
-        interval = 0.2 if sys.stderr.isatty() else 10.0
         self._bar = tqdm(
-            total=total, desc=label, unit=unit, mininterval=interval, dynamic_ncols=True, smoothing=0.1, file=sys.stderr
+            total=total,
+            desc=label,
+            unit=unit,
+            initial=begun,
+            mininterval=0.2 if sys.stderr.isatty() else 10.0,
+            dynamic_ncols=True,
+            smoothing=0.1,
+            file=sys.stderr,
         )
         self._failed = 0
         self._extra = ""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,15 @@ def test_what_is_read_before_the_first_step_is_counted(cli: Cli, base: Path, los
     whole = ("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", "--epochs", 1, "--eval-fraction", 0)
     ran = succeeded(cli(*whole, "--loss", loss))
     assert re.search(r"read: 100%\|.*?\| 12/12 .*train: 100%\|", ran.err, re.DOTALL)
+
+
+def test_what_is_measured_between_steps_and_after_them_is_counted(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs())
+    whole = ("train", "--data", "pairs.jsonl", "--model", base, "--output", "p", *EASY, "--eval-fraction", 0.3)
+    ran = succeeded(cli(*whole))
+    shown = re.findall(r"(\w+): +\d+%\|[^|]*\| (\d+/\d+)", ran.err)
+    ended = [(what, count) for (what, count), (then, _) in pairwise([*shown, ("", "")]) if what != then]
+    assert ended == [("read", "40/40"), ("train", "5/8"), ("measure", "2/2"), ("train", "8/8"), ("measure", "2/2")]
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(cli: Cli, base: Path) -> None:

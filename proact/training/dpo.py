@@ -228,6 +228,9 @@ def _callback(course: Course) -> Any:
         def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
             course.reached(state.global_step)
 
+        def on_prediction_step(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            course.measured(len(more["eval_dataloader"]))
+
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
             if state.is_world_process_zero:
                 course.log(state.global_step, state.epoch or 0.0, logs or {})

@@ -23,7 +23,8 @@ class Course:
         self._path = path
         self.rows: list[dict[str, Any]] = []
         self._bar: console.Progress | None = None
-        self._at = 0
+        self._shows = ""
+        self._steps = self._at = 0
 
     def resume(self, step: int) -> None:
         """Forget what was logged after the checkpoint of this step."""
@@ -37,19 +38,26 @@ class Course:
 
     def read(self, pairs: int, of: int) -> None:
         """So many more pairs were read before the first step, which takes minutes when there are thousands."""
-        self._bar = self._bar or console.Progress("read", of, unit="pair")
-        self._bar.done(pairs)
+        self._show("read", of, "pair").done(pairs)
 
     def begin(self, steps: int, done: int) -> None:
-        if self._bar:
-            self._bar.close()
-        self._bar = console.Progress("train", steps, unit="step")
-        self.reached(done)
+        self._steps, self._at = steps, done
+        self._show("train", steps, "step", done)
 
     def reached(self, step: int) -> None:
-        while self._bar and self._at < step:
-            self._bar.done()
-            self._at += 1
+        self._show("train", self._steps, "step", self._at).done(step - self._at)
+        self._at = step
+
+    def measured(self, of: int) -> None:
+        """One more batch was measured, of so many batches of pairs held out."""
+        self._show("measure", of, "batch").done()
+
+    def _show(self, what: str, total: int, unit: str, done: int = 0) -> console.Progress:
+        if self._bar is None or self._shows != what:
+            if self._bar:
+                self._bar.close()
+            self._bar, self._shows = console.Progress(what, total, unit=unit, begun=done), what
+        return self._bar
 
     def log(self, step: int, epoch: float, values: dict[str, Any]) -> None:
         """Note what the trainer reports; anything but the figures of this page is left to --report-to."""
@@ -60,7 +68,7 @@ class Course:
         row = {"step": step, "epoch": round(epoch, 4), **found}
         self.rows.append(row)
         self._file.write(msgspec.json.encode(row) + b"\n")
-        if self._bar and "loss" in found:
+        if self._bar and self._shows == "train" and "loss" in found:
             self._bar.extra(", ".join(f"{name} {found[name]:.3g}" for name in ("loss", "margin", "accuracy")))
 
     def last(self, name: str) -> float | None:

@@ -136,7 +136,8 @@ def learned(told: argparse.Namespace, alpha: float, seed: int) -> Iterator[tuple
     sizes = ("--epochs", told.epochs, "--batch-size", told.batch_size, "--lr", told.lr)
     weights = ("--lora", "--lora-r", told.lora_r) if told.lora_r else ("--full",)
     how = (*sizes, "--loss", told.loss, "--seed", seed, *UPPER_LAYERS, *weights)
-    play = ("--n-states", told.n_states, "--replicates", told.replicates)
+    states = ("--n-states", told.n_states, "--later-states", told.later_states or told.n_states)
+    play = (*states, "--replicates", told.replicates)
     for number in range(1, told.rounds + 1):
         world = ("--world", "keyring", "--alpha", alpha, "--rounds", number, "--out", out)
         seconds = proact("iterate", *world, *play, *how, "--soup", told.soup, "--json")
@@ -153,6 +154,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--n-states", type=int, default=3120)
+    parser.add_argument("--later-states", type=int, help="of rounds after the first, when not as many")
     parser.add_argument("--replicates", type=int, default=64)
     parser.add_argument("--epochs", type=float, default=2.0)
     parser.add_argument("--batch-size", type=int, default=8)

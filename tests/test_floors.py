@@ -21,7 +21,7 @@ FLOORS = [
     "domains policies users worlds datasets",
     "judges rewards rollout arms scribe metrics report",
     "stages",
-    "loops api cli __main__",
+    "loops rounds api cli __main__",
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 SEPARATE = {5, 7}

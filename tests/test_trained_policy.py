@@ -370,8 +370,9 @@ def test_rounds_are_measured_beside_the_constants_and_the_optimum_and_go_on_afte
     lost.unlink()
     other_plays = Path("rounds/baselines/always-execute-test.jsonl")
     other_plays.write_bytes(b"".join(reversed(other_plays.read_bytes().splitlines(keepends=True))))
-    # Where a model is reached decides nothing.
-    ran = succeeded(cli("iterate", "--rounds", 2, *learn, *size, "--base-url", "http://127.0.0.1:9/v1"))
+    # Where a model is reached decides nothing, nor does what comes later.
+    later = ("--later-states", 50, "--base-url", "http://127.0.0.1:9/v1")
+    ran = succeeded(cli("iterate", "--rounds", 2, *learn, *size, *later))
     second = json.loads(ran.out)
     assert second["curve"][:4] == first["curve"]
     assert second["curve"][4]["method"] == "round-2"
@@ -394,6 +395,7 @@ def test_rounds_are_measured_beside_the_constants_and_the_optimum_and_go_on_afte
     played = {row["state"]["id"] for row in before_it}
     assert len(played) == 40
     assert not played & {row["state"]["id"] for row in rows}
+    assert len({row["state"]["id"] for row in rows}) == 50
     # A larger request is worth learning from once there is a policy to go on by.
     assert {row["state"]["split"] for row in before_it} == {"train"}
     assert {row["state"]["split"] for row in rows} == {"further"}

@@ -145,6 +145,9 @@ def iterate(
     ] = None,
     test_split: Annotated[str, Option(help="Measure each round on states of this split.")] = "test",
     n_states: Annotated[int | None, Option(min=1, help="States to learn from. [default: all]")] = None,
+    later_states: Annotated[
+        int | None, Option(min=1, help="States of all rounds but the first. [default: as many as in that]")
+    ] = None,
     n_test: Annotated[int | None, Option(min=1, help="States to measure on. [default: all]")] = None,
     replicates: Annotated[int, Option(min=1, help="How often each state is played.")] = 8,
     test_replicates: Annotated[int, Option(min=1, help="How often each state is played to measure.")] = 8,
@@ -178,12 +181,13 @@ def iterate(
     """Learn a policy in rounds: play under the policy so far, reward, train, and measure on states held out."""
     from proact import loops
     from proact.prompts import shipped
+    from proact.rounds import Settings
     from proact.training.plan import Options
     from proact.worlds import FURTHER
 
     unfit(bool(world), "--world", dataset=dataset)
 
-    settings = loops.Settings(
+    settings = Settings(
         rounds=rounds,
         out=str(out),
         world=world,
@@ -193,6 +197,7 @@ def iterate(
         later_split=later_split or (FURTHER if world else split),
         test_split=test_split,
         n_states=n_states,
+        later_states=later_states or n_states,
         n_test=n_test,
         replicates=replicates,
         test_replicates=test_replicates,

@@ -1,0 +1,128 @@
+"""What a round of a loop consists of: states are played, plays are priced, a policy is learned.
+
+Each is a stage with its files, and what is there already is not done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from proact import console, sidecar
+from proact.executor import Task
+from proact.keys import digest, digest64
+from proact.llm import Options as ModelOptions
+from proact.rewards.specs import Spec, spec_named
+from proact.sandbox import Isolation
+from proact.stage import INTERRUPTED
+from proact.stages import generate, reward, train
+from proact.training import soup
+from proact.training.plan import Options
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that `proact iterate` was told."""
+
+    rounds: int
+    out: str
+    world: str | None
+    dataset: str | None
+    domain: str | None
+    split: str
+    later_split: str
+    test_split: str
+    n_states: int | None
+    later_states: int | None
+    n_test: int | None
+    replicates: int
+    test_replicates: int
+    assistant: str
+    user_model: str
+    base_url: str | None
+    max_turns: int
+    spec: str
+    alpha: float | None
+    options: Options
+    soup: int
+    seed: int
+    isolation: Isolation
+    even_if_constant: bool
+
+
+def play(settings: Settings, out: Path, *, split: str, count: int | None, **more: Any) -> int:
+    told = generate.Settings(
+        out=str(out),
+        model=settings.assistant,
+        mode="synthetic" if settings.world else "dataset",
+        world=settings.world,
+        domain=settings.domain,
+        split=split,
+        n_states=count,
+        user_model=settings.user_model,
+        options=ModelOptions(base_url=settings.base_url),
+        seed=settings.seed,
+        isolation=settings.isolation,
+        **more,
+    )
+    return int(_stage("generate", told, settings.dataset)["missing"])
+
+
+def price(settings: Settings, played: Path, rewards: Path, pairs: Path) -> int:
+    """How many lines were missing. Plays that were all priced before are not priced again."""
+    told = reward.Settings(
+        trajectories=str(played),
+        rewards=str(rewards),
+        out=str(pairs),
+        spec=priced_by(settings),
+        seed=settings.seed,
+        isolation=settings.isolation,
+        # Training draws them by weight itself, which leaves more of them.
+        thin=False,
+    )
+    with played.open("rb") as file:
+        priced = digest(told, hashlib.file_digest(file, "blake2b").hexdigest())
+    if sidecar.read_meta(pairs).get("priced") == priced and rewards.is_file() and pairs.is_file():
+        return 0
+    lost = int(_stage("reward", told, str(played))["missing"])
+    if not lost:
+        sidecar.write_meta(pairs, {**sidecar.read_meta(pairs), "priced": priced})
+    return lost
+
+
+def learn(settings: Settings, pairs: Path, output: Path, start: str | None) -> None:
+    """A policy of the pairs, or the mean of several that read them in other orders."""
+    one = settings.soup == 1
+    learners = [output] if one else [output.with_name(f"learner-{n}") for n in range(1, settings.soup + 1)]
+    for number, learner in enumerate(learners):
+        order = digest64(f"{settings.seed} soup {number}") % 2**31 if number else settings.seed
+        options = msgspec.structs.replace(settings.options, start=start, seed=order)
+        told = train.Settings(
+            data=str(pairs), output=str(learner), options=options, even_if_constant=settings.even_if_constant
+        )
+        report = _stage("train", told)
+        name = f"{learner.parent.name}: {learner.name}"
+        console.note(f"iterate: {name}: trained in {report['seconds']:.0f} s, {_figures(report['metrics'])}")
+    if not one:
+        soup.cook(learners, output)
+
+
+def priced_by(settings: Settings) -> Spec:
+    return spec_named(settings.spec, {"alpha": settings.alpha})
+
+
+def _stage(name: str, told: Any, source: str | None = None) -> dict[str, Any]:
+    perform = {"generate": generate, "reward": reward, "train": train}[name].perform
+    report: dict[str, Any] = msgspec.json.decode(perform(Task(name, msgspec.json.encode(told), source)))
+    if report["exit_code"] == INTERRUPTED:
+        # What it has written so far is no whole stage: the next one would learn from a part of the states.
+        raise KeyboardInterrupt
+    if missing := report.get("missing"):
+        console.note(f"iterate: {name}: {missing} missing, going on without them")
+    return report
+
+
+def _figures(metrics: dict[str, float | None]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in metrics.items() if value is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import os
 import re
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from proact.parsing import parse, repaired
 from proact.records import Record
 
 R = TypeVar("R", bound=Record)
+TEMPORARY = ".tmp"
 
 
 class Line(NamedTuple):
@@ -162,12 +164,13 @@ def replace(path: Path) -> Iterator[BinaryIO]:
     """A new content for a file, which appears whole when the block ends well and not at all otherwise."""
     # Through a symlink: its target is replaced, not the link.
     path = _target(writable(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     held = os.open(path, os.O_RDONLY) if path.exists() else None
     try:
         if held is not None:
             _lock(held, path)
-        with _disk(path), temporary.open("wb") as file:
+        with _disk(path), open(temporary, "wb", opener=_locked) as file:
+            _sweep(path)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -189,6 +192,26 @@ def _lock(fd: int, path: Path) -> None:
         ours = False
     if not ours:
         raise OutputError(f"{path}: another proact command is writing this file; wait for it or choose another")
+
+
+def _locked(path: str, flags: int) -> int:
+    """Opens a file of this process's own, which is locked as long as it is written."""
+    while True:
+        fd = os.open(path, flags & ~os.O_TRUNC, 0o666)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(fd), os.stat(path)):
+                os.ftruncate(fd, 0)
+                return fd
+        os.close(fd)
+
+
+def _sweep(path: Path) -> None:
+    """What nobody locks was left by a process that was killed while it replaced the file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}"):
+        with suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
 
 
 def _disk(path: Path) -> AbstractContextManager[None]:

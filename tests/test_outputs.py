@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -130,6 +131,21 @@ def test_a_second_process_on_the_same_output_is_refused(tmp_path: Path) -> None:
         first.communicate()
         assert first.returncode == 0
     assert len(rows(tmp_path / "t.jsonl")) == 6
+
+
+def test_what_a_kill_left_half_written_is_cleared_away_by_the_next_run(tmp_path: Path) -> None:
+    command = Command(tmp_path)
+    command.ok(*STANDS_IN, "--n-states", 2)
+    left, written, other = (tmp_path / name for name in (".r.jsonl.7.tmp", ".r.jsonl.8.tmp", ".rr.jsonl.7.tmp"))
+    for file in (left, written, other):
+        file.write_bytes(b"half a li")
+    with written.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        command.ok("reward", "--trajectories", "t.jsonl", "--rewards", "r.jsonl", "--out", "p.jsonl")
+    assert not left.exists()
+    assert written.read_bytes() == other.read_bytes() == b"half a li"
+    assert rows(tmp_path / "r.jsonl")
+    assert sorted(tmp_path.glob(".*.tmp")) == [written, other]
 
 
 SmallDisk = Callable[[Command, int], Path]

@@ -18,7 +18,7 @@ from proact.errors import UsageError
 from proact.keys import digest
 from proact.records import Reward, Trajectory
 from proact.rollout import Rules
-from proact.rounds import Settings, learn, play, price, priced_by
+from proact.rounds import Played, Settings, learn, play, price, priced_by, refuse_more
 from proact.stats.intervals import t_interval
 from proact.training import manifest
 
@@ -42,6 +42,8 @@ def iterate(settings: Settings) -> dict[str, Any]:
     learned = sidecar.read_meta(folder / "round-1" / "policy").get("asked")
     if learned not in (None, _asked(settings, None)):
         raise UsageError(f"{folder}: holds rounds of other states or settings; choose another --out")
+    for number in range(1, settings.rounds + 1):
+        refuse_more(_plays(folder / f"round-{number}"), _states(settings, number))
     fixed = [*CONSTANT, *([f"optimal:{priced_by(settings).alpha:g}"] if settings.world else [])]
     curve = [_measured(settings, folder / "baselines", name, name) for name in fixed]
     policy: Path | None = None
@@ -69,7 +71,7 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
     In the first one a question is followed by an answer at once; later ones go on learning where the last one ended,
     from the later states.
     """
-    played, rewards, pairs = (folder / f"{name}.jsonl" for name in ("trajectories", "rewards", "pairs"))
+    played, rewards, pairs = _plays(folder), folder / "rewards.jsonl", folder / "pairs.jsonl"
     output, asked = folder / "policy", _asked(settings, policy)
     if sidecar.read_meta(output).get("asked") == asked and (output / manifest.FILE).is_file():
         console.note(f"iterate: {folder.name}: finished before")
@@ -78,11 +80,8 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
     lost = play(
         settings,
         played,
+        _states(settings, number),
         policy="always-clarify",
-        split=settings.later_split if policy else settings.split,
-        count=settings.later_states if policy else settings.n_states,
-        skip=_skipped(settings, number),
-        replicates=settings.replicates,
         branches=1,
         branch_turns=True,
         rules=Rules(
@@ -100,18 +99,24 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
     return output, lost
 
 
-def _skipped(settings: Settings, number: int) -> int:
-    """How many states were played in earlier rounds; only a world has as many as one likes."""
-    if number == 1 or not settings.world:
-        return 0
-    return (settings.n_states or 0) + (number - 2) * (settings.later_states or 0)
+def _plays(folder: Path) -> Path:
+    return folder / "trajectories.jsonl"
+
+
+def _states(settings: Settings, number: int) -> Played:
+    """What a round plays. A world has as many states as one likes, so that no round plays what an earlier one has."""
+    if number == 1:
+        return Played(settings.split, 0, settings.n_states, settings.replicates)
+    before = (settings.n_states or 0) + (number - 2) * (settings.later_states or 0)
+    skip = before if settings.world else 0
+    return Played(settings.later_split, skip, settings.later_states, settings.replicates)
 
 
 def _asked(settings: Settings, policy: Path | None) -> str:
     """All that decides what a round learns. It stands beside the policy of a finished round without a missing line."""
     no_part = NO_PART if policy else (*NO_PART, *LATER)
     told = {name: value for name, value in msgspec.to_builtins(settings).items() if name not in no_part}
-    states = Path(settings.dataset).read_bytes() if settings.dataset else b""
+    states = [line.raw for line in jsonl.lines(Path(settings.dataset))] if settings.dataset else []
     return digest(told, states, manifest.read(policy).weights if policy else "")
 
 
@@ -121,10 +126,8 @@ def _measured(settings: Settings, folder: Path, policy: str, method: str) -> dic
     lost = play(
         settings,
         played,
+        Played(settings.test_split, 0, settings.n_test, settings.test_replicates),
         policy=policy,
-        split=settings.test_split,
-        count=settings.n_test,
-        replicates=settings.test_replicates,
         branches=0,
         rules=Rules(multi_turn=True, max_turns=settings.max_turns),
         method=method,

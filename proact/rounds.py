@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from proact import console, sidecar
+from proact.errors import UsageError
 from proact.executor import Task
 from proact.keys import digest, digest64
 from proact.llm import Options as ModelOptions
@@ -21,6 +22,9 @@ from proact.stage import INTERRUPTED
 from proact.stages import generate, reward, train
 from proact.training import soup
 from proact.training.plan import Options
+
+PLAYED = "played"
+"""Of the meta file of plays: which they are."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,15 +56,46 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     even_if_constant: bool
 
 
-def play(settings: Settings, out: Path, *, split: str, count: int | None, **more: Any) -> int:
+class Played(msgspec.Struct, frozen=True):
+    """Which states were played, and how often; all of them when there is no count."""
+
+    split: str
+    skip: int
+    count: int | None
+    replicates: int
+
+    def has_more(self, than: Played) -> bool:
+        """Whether plays are here that the other one has not."""
+        fewer = than.count is not None and (self.count is None or self.count > than.count)
+        return (self.split, self.skip) != (than.split, than.skip) or fewer or self.replicates > than.replicates
+
+    @property
+    def told(self) -> str:
+        count = "all" if self.count is None else self.count
+        return f"split {self.split}: {count} after {self.skip}, {self.replicates} replicates"
+
+
+def refuse_more(out: Path, played: Played) -> None:
+    """Raises UsageError for a file that holds other plays: they would be learned from, or measured, as if asked for."""
+    before = sidecar.read_meta(out).get(PLAYED)
+    if out.exists() and before and (other := msgspec.convert(before, Played)).has_more(played):
+        raise UsageError(f"{out}: holds plays of other states than are asked for ({other.told}); choose another --out")
+
+
+def play(settings: Settings, out: Path, played: Played, **more: Any) -> int:
+    """How many lines were missing. Raises UsageError as `refuse_more` does."""
+    refuse_more(out, played)
+    sidecar.write_meta(out, {**sidecar.read_meta(out), PLAYED: msgspec.to_builtins(played)})
     told = generate.Settings(
         out=str(out),
         model=settings.assistant,
         mode="synthetic" if settings.world else "dataset",
         world=settings.world,
         domain=settings.domain,
-        split=split,
-        n_states=count,
+        split=played.split,
+        n_states=played.count,
+        skip=played.skip,
+        replicates=played.replicates,
         user_model=settings.user_model,
         options=ModelOptions(base_url=settings.base_url),
         seed=settings.seed,

@@ -353,6 +353,12 @@ def test_a_policy_of_another_base_is_not_written_as_gguf(cli: Cli, policy: Path)
     assert manifest.read(policy).target == "action"
 
 
+def test_rounds_without_their_data_set_are_refused(cli: Cli, base: Path) -> None:
+    ran = cli("iterate", "--dataset", "nowhere.jsonl", "--assistant", "synthetic:", "--model", base, "--out", "rounds")
+    assert (ran.code, ran.err.strip()) == (2, "proact: nowhere.jsonl: no such file")
+    assert not Path("rounds").exists()
+
+
 def test_rounds_are_measured_beside_the_constants_and_the_optimum_and_go_on_after_a_kill(cli: Cli, base: Path) -> None:
     learn = ("--world", "keyring", "--alpha", 0.3, "--model", base, "--lr", 0.01, "--epochs", 1, "--even-if-constant")
     size = ("--n-states", 40, "--replicates", 2, "--test-replicates", 1, "--out", "rounds", "--json")
@@ -390,6 +396,13 @@ def test_rounds_are_measured_beside_the_constants_and_the_optimum_and_go_on_afte
         "proact: rounds: holds rounds of other states or settings; choose another --out",
     )
     assert lost.read_bytes() == prices
+    # Nor is one of fewer states, which would learn from all that were played.
+    fewer = cli("iterate", "--rounds", 2, *learn, *size, "--later-states", 49)
+    assert (fewer.code, fewer.err.strip().splitlines()[-1]) == (
+        2,
+        "proact: rounds/round-2/trajectories.jsonl: holds plays of other states than are asked for "
+        "(split further: 50 after 40, 2 replicates); choose another --out",
+    )
     rows = read_lines("rounds/round-2/trajectories.jsonl")
     before_it = read_lines("rounds/round-1/trajectories.jsonl")
     played = {row["state"]["id"] for row in before_it}

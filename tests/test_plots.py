@@ -47,3 +47,19 @@ def test_what_is_dominated_is_hollow() -> None:
     axes = plots.pareto(POINTS).axes[0]
     filled = {container.lines[0].get_markerfacecolor() for container in axes.containers}  # type: ignore[attr-defined]
     assert filled == {COLOURS[0], COLOURS[1], PAPER}
+
+
+def test_methods_that_earn_nearly_the_same_do_not_have_their_names_over_each_other() -> None:
+    crowd = [
+        Point("always-clarify", 0.847, 0.619, (0.82, 0.873), (0.575, 0.661), True, 0),
+        Point("always-execute", 0.0, 0.203, (0.0, 0.0), (0.167, 0.244), True, 1),
+        Point("optimal", 0.071, 0.33, (0.045, 0.096), (0.28, 0.384), True, 2),
+        Point("round-1", 0.034, 0.286, (0.019, 0.049), (0.239, 0.337), True, 3),
+        Point("round-2", 0.062, 0.306, (0.041, 0.083), (0.26, 0.357), False, 4),
+        Point("round-3", 0.066, 0.308, (0.042, 0.089), (0.26, 0.36), False, 5),
+    ]
+    figure = plots.pareto(crowd)
+    figure.draw_without_rendering()
+    boxes = [name.get_window_extent() for name in figure.axes[0].texts]
+    assert len(boxes) == len(crowd)
+    assert not any(one.overlaps(other) for order, one in enumerate(boxes) for other in boxes[:order])

@@ -73,7 +73,7 @@ def _lengths(value: float, ends: tuple[float, float] | None) -> list[list[float]
 
 
 def _labelled(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
-    """Put each name where it covers no other name, point or bar, if there is such a place."""
+    """Put each name where it covers no other name, point or bar, or else no other name, if there is such a place."""
     with drawing():
         figure.draw_without_rendering()
     place, scale = axes.transData.transform, figure.dpi / 72
@@ -83,6 +83,7 @@ def _labelled(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
         taken += [_between(place((end, point.y)), at) for end in point.x_ends or ()]
         taken += [_between(place((point.x, end)), at) for end in point.y_ends or ()]
     frame = axes.get_window_extent()
+    names: list[Box] = []
     for point in points:
         wide, high = 6.2 * scale * len(_short(point.label)), 10 * scale
         choices = []
@@ -91,9 +92,10 @@ def _labelled(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
             left = x + dx * scale - {"left": 0.0, "right": wide, "center": wide / 2}[side]
             box = (left, y + dy * scale - 2, left + wide, y + dy * scale + high)
             outside = box[0] < frame.x0 or box[2] > frame.x1 or box[1] < frame.y0 or box[3] > frame.y1
-            choices.append((9 * outside + sum(_overlap(box, other) for other in taken), order, box))
-        _, best, box = min(choices)
-        taken.append(box)
+            hidden, crossed = (sum(_overlap(box, other) for other in others) for others in (names, taken))
+            choices.append((outside + hidden, crossed, order, box))
+        *_, best, box = min(choices)
+        names.append(box)
         anchor, dx, dy, side = _places(point)[best]
         name = axes.annotate(
             _short(point.label),
@@ -121,8 +123,8 @@ def _places(point: Point) -> list[tuple[tuple[float, float], int, int, str]]:
         *((centre, *corner) for corner in CORNERS),
         ((point.x, y_ends[1]), 0, 5, "center"),
         ((point.x, y_ends[0]), 0, -14, "center"),
-        ((x_ends[1], point.y), 6, -4, "left"),
-        ((x_ends[0], point.y), -6, -4, "right"),
+        ((x_ends[1], point.y), 6, -3, "left"),
+        ((x_ends[0], point.y), -6, -3, "right"),
     ]
 
 

@@ -46,6 +46,8 @@ def test_states_can_be_passed_over(cli: Cli) -> None:
         first, all_five = played(*world, "--n-states", 3), played(*world, "--n-states", 5)
         assert played(*world, "--n-states", 2, "--skip", 3) == all_five - first
         assert (len(first), len(all_five)) == (3, 5)
+    # The last world's one round has 36 states.
+    assert played(*world) - played(*world, "--n-states", 34) == played(*world, "--skip", 34)
 
 
 def test_fields_that_no_one_knows_survive(cli: Cli) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -124,7 +123,9 @@ class Generate:
     def _states(self, task: Task) -> list[Placed]:
         settings = self.settings
         if self.world:
-            return self._world_states(self.world)
+            enough = None if settings.n_states is None else settings.skip + settings.n_states
+            made = self.world.states(settings.split, enough)
+            return select(made, settings.domain, None, settings.skip, settings.n_states, repeat=False)
         if settings.mode == "synthetic":
             found = puzzles.states(settings.domain or "coding", settings.skip + (settings.n_states or 50))
             return [Placed(state, place) for place, state in enumerate(found)][settings.skip :]
@@ -132,16 +133,6 @@ class Generate:
             raise UsageError("--mode dataset needs a --dataset")
         found = read_states(Path(task.source), settings.domain, task.start, task.end)
         return select(found, settings.domain, settings.split, settings.skip, settings.n_states, repeat=settings.repeat)
-
-    def _world_states(self, world: World) -> list[Placed]:
-        """One round through the starts of a world, or as many as it takes to find the states that are wanted."""
-        settings = self.settings
-        wanted, skip = settings.n_states, settings.skip
-        starts = world.begin(settings.split)
-        made = starts.states(starts.count * (skip + (wanted or 1)))
-        fitting = (state for state in made if settings.split in (None, state.split))
-        enough = islice(fitting, None if wanted is None else skip + wanted)
-        return select(enough, settings.domain, None, skip, wanted, repeat=False)
 
     def _spec(self) -> dict[str, object]:
         settings, rules = self.settings, self.settings.rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -47,8 +48,13 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     optimal: Callable[[float], Callable[[State, Persona, list[Message]], bool]]
     """The best policy at a price alpha; it reads only what every policy may see."""
 
-    def begin(self, split: str | None) -> Starts:
-        """Where games of a split begin. Raises UsageError for one that there is none of."""
+    def states(self, split: str | None, count: int | None) -> Iterator[State]:
+        """The first `count` states of a split, or those of one round. Raises UsageError for an unknown split."""
+        starts = self._begin(split)
+        made = starts.states(starts.count * (1 if count is None else count))
+        return islice((state for state in made if split in (None, state.split)), count)
+
+    def _begin(self, split: str | None) -> Starts:
         if split == FURTHER:
             return self.further
         splits = {state.split for state in self.starts.states(self.starts.count)}

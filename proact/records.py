@@ -422,6 +422,8 @@ class PreferencePair(Record, frozen=True, kw_only=True):
     """Its standard error over replicates; null for a single replicate."""
     p_better: float | None
     """Probability that the chosen action is the better one, given the spread; null for a single replicate."""
+    replicates: int = 1
+    """Of how many replicates the means are, where the arms differ of how many the fewer."""
     weight: float
     """How much the pair should count: |margin|, or 1 after thinning."""
     spec: str

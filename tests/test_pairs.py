@@ -52,7 +52,7 @@ def test_an_arm_is_its_mean_over_branches_then_over_replicates(cli: Cli) -> None
     assert pair["rewards"] == {"chosen": 3.0, "rejected": 1.0}
     assert (pair["margin"], pair["margin_se"]) == (2.0, 1.0)
     assert pair["p_better"] == pytest.approx(0.5 * (1 + math.erf(2 / math.sqrt(2))), abs=1e-6)
-    assert pair["weight"] == 2.0
+    assert (pair["weight"], pair["replicates"]) == (2.0, 2)
     assert (pair["chosen_action"], pair["rejected_action"]) == ("Execute", "Clarify")
     assert (pair["chosen_text"], pair["rejected_text"]) == ("mainline 0", f"{ASKS} 0")
     assert (pair["chosen_id"], pair["rejected_id"], pair["id"]) == ("g/mainline", "g/other", "g/pair")
@@ -61,7 +61,13 @@ def test_an_arm_is_its_mean_over_branches_then_over_replicates(cli: Cli) -> None
 def test_without_replicates_the_spread_is_unknown(cli: Cli) -> None:
     (pair,) = paired(cli, [arm("mainline", 1.0), arm("variant", 3.0), arm("other", 2.5)])
     assert (pair["margin"], pair["margin_se"], pair["p_better"]) == (0.5, None, None)
-    assert pair["chosen_action"] == "Clarify"
+    assert (pair["chosen_action"], pair["replicates"]) == ("Clarify", 1)
+
+
+def test_a_pair_tells_how_often_the_arm_was_played_that_was_played_less(cli: Cli) -> None:
+    rows = [arm(branch, 1.0 + (branch == "other"), n) for n in range(3) for branch in ("mainline", "variant", "other")]
+    (pair,) = paired(cli, rows[:-1])
+    assert pair["replicates"] == 2
 
 
 def test_equal_differences_leave_no_doubt(cli: Cli) -> None:

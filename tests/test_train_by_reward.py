@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from operator import mul
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -62,6 +63,8 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     It is that of each distance less the batch's mean, and with a weight that of the two means: a tenth up to half of
     the training, where six tenths are done 0.1 + 0.9 * 0.2, where nine are 0.1 + 0.9 * 0.8. A batch are all 8 pairs.
 
+    Half of them were played 96 times and half 32 times, 64 in the mean: they weigh 96 / 64 = 1.5 and 32 / 64 = 0.5.
+
     The cross-entropy of what a question is about comes with a half at the first step, with a quarter where three tenths
     of the training are done, and no more from six tenths on. It is about, of its words that the dialogue has ("it",
     "must" and "what" where the user must be asked, else "it"), the one in the fewest questions.
@@ -72,6 +75,9 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     rows = [rewarded(n, n < 4) for n in range(8)]
     for row in rows[:4]:
         row["chosen_text"] = "Do tell, it must do what?"
+    weights = [1.5, 0.5] * 4
+    for row, played in zip(rows, [96, 32] * 4, strict=True):
+        row["replicates"] = played
     write_lines("pairs.jsonl", rows)
     trained(cli, base, *BY_REWARD, "--beta", 0.5, "--epochs", 10, "--lr", 1e-12, "--eval-fraction", 0)
     model, tokenizer, _ = causal.load(str(base))
@@ -84,8 +90,8 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     for row, (clarify, execute) in zip(rows, said, strict=True):
         asked, answered = goals[row["chosen_action"] == "Clarify"]
         distances.append((clarify - level - asked, execute - level - answered))
-    mean = tuple(map(fmean, zip(*distances, strict=True)))
-    apart = fmean(squares(one - mean[0], other - mean[1]) for one, other in distances)
+    mean = [fmean(map(mul, side, weights)) for side in zip(*distances, strict=True)]
+    apart = fmean(w * squares(d - mean[0], e - mean[1]) for w, (d, e) in zip(weights, distances, strict=True))
     about = [" must"] * 4 + [" it"] * 4
     foretold = fmean(means(model, tokenizer, prompt_of(row), word)[0] for row, word in zip(rows, about, strict=True))
     course = {row["step"]: row["loss"] for row in read_lines("policy/train.jsonl") if "loss" in row}

@@ -69,7 +69,8 @@ class Pairs:
         if margin <= TIE:
             return "tie"
         error = _standard_error(better, worse)
-        return self._pair(better.rows[0], worse.rows[0], margin, error, _means(better, worse))
+        fewer = min(len(better.means), len(worse.means))
+        return self._pair(better.rows[0], worse.rows[0], margin, error, _means(better, worse), fewer)
 
     def _best_worst(self, usable: list[tuple[Trajectory, Reward]]) -> PreferencePair | str:
         best = max(usable, key=lambda row: row[1].total or 0.0)
@@ -82,7 +83,7 @@ class Pairs:
             PerArm(chosen=getattr(best[1], name), rejected=getattr(worst[1], name))
             for name in ("total", "task_score", "interrupt_cost")
         ]
-        return self._pair(best, worst, margin, None, values)
+        return self._pair(best, worst, margin, None, values, 1)
 
     def _pair(
         self,
@@ -91,6 +92,7 @@ class Pairs:
         margin: float,
         error: float | None,
         values: list[PerArm],
+        replicates: int,
     ) -> PreferencePair:
         better, worse = chosen[0], rejected[0]
         state = better.state
@@ -121,6 +123,7 @@ class Pairs:
             margin=round(margin, 9),
             margin_se=None if error is None else round(error, 9),
             p_better=None if error is None else round(p_better(margin, error), 6),
+            replicates=replicates,
             weight=round(margin, 9),
             spec=self.spec,
         )

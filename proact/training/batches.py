@@ -15,6 +15,8 @@ DIALOGUE = "dialogue"
 """Column of a row: the same for turns of one dialogue."""
 ASKS = "asks"
 """Part of a batch (pairs,): whether the pair chose to ask."""
+REPLICATES = "replicates"
+"""Column of a row, and part of a batch (pairs,): how often its pair was played."""
 FORETOLD = "foretold"
 """Column of a row: the tokens of what its question is about, or none."""
 WINDOW = 8
@@ -94,7 +96,8 @@ def collator(pad: int, end: int | None, *, which: bool = False) -> Any:
     """TRL's batches without the end-of-text token behind a completion, when `end` is given.
 
     It takes no part where two words are compared, but would take a share of what is learned. With `which`, a batch
-    tells what its pairs chose, and below its chosen and rejected rows are those that end with what a question is about.
+    tells what its pairs chose and how often they were played, and below its chosen and rejected rows are those that end
+    with what a question is about.
     """
     import torch
     from torch.nn.utils.rnn import pad_sequence
@@ -119,6 +122,7 @@ def collator(pad: int, end: int | None, *, which: bool = False) -> Any:
             )
             if which:
                 batch[ASKS] = torch.tensor([one[ACTION] == "Clarify" for one in examples])
+                batch[REPLICATES] = torch.tensor([float(one[REPLICATES]) for one in examples])
                 further([(one["prompt_ids"], one[FORETOLD]) for one in examples if one[FORETOLD]], batch)
             return batch
 

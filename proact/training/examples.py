@@ -74,7 +74,8 @@ def facts(pair: PreferencePair) -> dict[str, Any]:
     """The columns beside the text; nothing is foretold yet."""
     earned = zip(rewarded.REWARDS, (pair.rewards.chosen, pair.rewards.rejected), strict=True)
     dialogue = f"{pair.state_id} {pair.persona} {pair.seed}"
-    return {batches.ACTION: pair.chosen_action, batches.DIALOGUE: dialogue, batches.FORETOLD: [], **dict(earned)}
+    said = {batches.ACTION: pair.chosen_action, batches.REPLICATES: pair.replicates}
+    return {**said, batches.DIALOGUE: dialogue, batches.FORETOLD: [], **dict(earned)}
 
 
 def subjects(pairs: Sequence[PreferencePair]) -> list[str]:

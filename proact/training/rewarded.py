@@ -39,6 +39,10 @@ REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
 """Columns that TRL adds, and that its losses compare with: log-probabilities under the base. Here they become goals."""
 
 
+TOLD = (batches.ASKS, batches.REPLICATES)
+"""What a batch tells beside what a model reads."""
+
+
 def weight(gone: float) -> float:
     """What foretelling weighs when this share of the steps is done."""
     return FORETELLING * max(0.0, 1 - gone / LEARNED)
@@ -50,11 +54,12 @@ def common(gone: float) -> float:
 
 
 def trainer(tokens: int, ahead: Ahead | None, course: Course) -> Any:
-    """TRL's trainer with this loss: the mean over pairs of beta ((d_clarify^2 + d_execute^2) / 2 +
-    (d_clarify - d_execute)^2), where d is the distance of a log-probability per token from its goal.
+    """TRL's trainer with this loss: the mean over pairs of w beta ((d_clarify^2 + d_execute^2) / 2 +
+    (d_clarify - d_execute)^2), where d is the distance of a log-probability per token from its goal, and w how often
+    the pair was played over the mean of all pairs to learn from: the more plays a mean is of, the more it says.
 
-    It is taken of each distance less its mean over the batch, and with the weight `common` of these two means. What is
-    foretold adds the mean over questions of its cross-entropy per token.
+    It is taken of each distance less its mean over the batch, weighted alike, and with the weight `common` of these two
+    means. What is foretold adds the mean over questions of its cross-entropy per token.
 
     A reward above the mean raises the goal of a log-probability per token by that over beta, from what the base gives
     in the mean to both words, which have so many `tokens` together. Which of them it prefers is no part of a goal.
@@ -62,9 +67,9 @@ def trainer(tokens: int, ahead: Ahead | None, course: Course) -> Any:
     import torch
     from trl import DPOTrainer
 
-    def squares(distances: Any) -> Any:
+    def squares(distances: Any, weights: Any) -> Any:
         clarify, execute = distances
-        return ((clarify**2 + execute**2) / 2 + (clarify - execute) ** 2).mean()
+        return (weights * ((clarify**2 + execute**2) / 2 + (clarify - execute) ** 2)).mean()
 
     def gone(state: Any) -> float:
         return float(state.global_step / state.max_steps)
@@ -78,6 +83,7 @@ def trainer(tokens: int, ahead: Ahead | None, course: Course) -> Any:
                 read = super()._precompute_ref_logps(some, name, batch_size)
                 usual = fmean(value for earned in REWARDS for value in dataset[earned])
                 self._level = sum(fmean(read[said]) for said in REFERENCE) / tokens - usual / self.beta
+                self._played = fmean(dataset[batches.REPLICATES])
             for said, earned in zip(REFERENCE, REWARDS, strict=True):
                 dataset = dataset.add_column(said, [self._level + value / self.beta for value in dataset[earned]])
             return dataset
@@ -92,7 +98,7 @@ def trainer(tokens: int, ahead: Ahead | None, course: Course) -> Any:
         def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
             pairs = 2 * len(inputs[batches.ASKS])
             # All that it does not know goes to the model.
-            known = {name: value[:pairs] for name, value in inputs.items() if name != batches.ASKS}
+            known = {name: value[:pairs] for name, value in inputs.items() if name not in TOLD}
             return super().compute_ref_log_probs(model, known)
 
         def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
@@ -110,9 +116,10 @@ def trainer(tokens: int, ahead: Ahead | None, course: Course) -> Any:
             metrics["rewards/margins"].append(margins.mean().item())
             metrics["rewards/accuracies"].append((margins > 0).float().mean().item())
             distances = torch.stack([torch.where(asked, above, below), torch.where(asked, below, above)])
-            shared = distances.mean(1, keepdim=True)
+            weights = inputs[batches.REPLICATES] / self._played
+            shared = (weights * distances).sum(1, keepdim=True) / weights.sum()
             rest = common(gone(self.state)) if self.model.training else 1.0
-            loss = self.beta * (squares(distances - shared) + rest * squares(shared))
+            loss = self.beta * (squares(distances - shared, weights) + rest * squares(shared, weights))
             return loss - foretelling * found[pairs:].mean() if len(found) > pairs else loss
 
     return Rewarded

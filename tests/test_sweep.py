@@ -167,12 +167,13 @@ def test_explain_gives_every_number_of_a_pair(played: Cli) -> None:
     arguments = ("--pairs", "pairs.jsonl", *FILES, "--json")
     found = json.loads(succeeded(played("explain", "g3/pair", *arguments)).out)
     pair = next(row for row in read_lines("pairs.jsonl") if row["id"] == "g3/pair")
-    for name in ("chosen_action", "margin", "margin_se", "p_better", "rewards", "task_scores"):
+    for name in ("chosen_action", "margin", "margin_se", "p_better", "replicates", "rewards", "task_scores"):
         assert found["pair"][name] == pair[name]
     totals = {row["id"]: row["total"] for row in read_lines("rewards.jsonl")}
     for row in found["rows"]:
         assert sum(part["adds"] for part in row["parts"]) == pytest.approx(totals[row["id"]])
-    succeeded(played("explain", "g3/pair", *arguments[:-1]))
+    shown = succeeded(played("explain", "g3/pair", *arguments[:-1]))
+    assert f"; replicates {pair['replicates']}, weight {pair['weight']:.3f}" in shown.err
 
 
 def test_explain_tells_what_is_compared_from_what_is_not(played: Cli) -> None:

@@ -84,7 +84,7 @@ def _row(line: Trajectory, reward: Reward | None, pairs: Path) -> dict[str, Any]
 
 
 def _pair(pair: PreferencePair) -> dict[str, Any]:
-    names = ("chosen_action", "rejected_action", "margin", "margin_se", "p_better", "weight")
+    names = ("chosen_action", "rejected_action", "margin", "margin_se", "p_better", "replicates", "weight")
     found = {name: getattr(pair, name) for name in names}
     return found | {
         name: msgspec.to_builtins(getattr(pair, name)) for name in ("rewards", "task_scores", "interrupt_costs")
@@ -127,7 +127,8 @@ def show(report: dict[str, Any]) -> None:
         ]
         console.table("arm means", ["", "action", "task score", "interruption cost", "reward"], table)
         error = "" if pair["margin_se"] is None else f" ± {pair['margin_se']:.3f}, p(better) {pair['p_better']:.3f}"
-        console.note(f"margin {pair['margin']:.3f}{error}; weight {pair['weight']:.3f}")
+        often = f"replicates {pair['replicates']}, weight {pair['weight']:.3f}"
+        console.note(f"margin {pair['margin']:.3f}{error}; {often}")
     if report["break_even_alpha"] is not None:
         console.note(f"both actions are worth the same at alpha {report['break_even_alpha']:.3f}")
     if not report["in_file"]:

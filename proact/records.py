@@ -14,6 +14,7 @@ Action = Literal["Clarify", "Execute"]
 Level = Literal["low", "mid", "high"]
 Message = dict[str, Any]
 Unit = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -422,7 +423,7 @@ class PreferencePair(Record, frozen=True, kw_only=True):
     """Its standard error over replicates; null for a single replicate."""
     p_better: float | None
     """Probability that the chosen action is the better one, given the spread; null for a single replicate."""
-    replicates: int = 1
+    replicates: Count = 1
     """Of how many replicates the means are, where the arms differ of how many the fewer."""
     weight: float
     """How much the pair should count: |margin|, or 1 after thinning."""

@@ -138,6 +138,12 @@ def test_pairs_that_were_selected_by_their_margin_are_refused(cli: Cli, base: Pa
     assert trained(cli, base, *BY_REWARD, "--epochs", 1)["pairs"] == 8
 
 
+def test_a_pair_that_was_never_played_is_refused(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", [rewarded(0, True), {**rewarded(1, False), "replicates": 0}])
+    ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--loss", "reward")
+    assert (ran.code, ran.err.strip()) == (2, "proact: pairs.jsonl:2: field replicates: expected int >= 1")
+
+
 def test_rewards_are_of_actions_not_of_texts(cli: Cli, base: Path) -> None:
     write_lines("pairs.jsonl", pairs(8))
     ran = cli("train", "--data", "pairs.jsonl", "--model", base, "--loss", "reward", "--target", "text")

@@ -37,8 +37,6 @@ SAMPLED = 128
 """Pairs from which it is read what the base gives to both words; all goals hang on their mean alike."""
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
 """Columns that TRL adds, and that its losses compare with: log-probabilities under the base. Here they become goals."""
-
-
 TOLD = (batches.ASKS, batches.REPLICATES)
 """What a batch tells beside what a model reads."""
 

@@ -7,6 +7,7 @@ named as arguments.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -47,7 +48,7 @@ def become(request: dict[str, Any]) -> None:
 
 
 def perform() -> int:
-    """Run the command; its exit code is that of the interpreter, which need not be taken down."""
+    """Run the command and what it left for its end; the interpreter itself need not be taken down."""
     code: object = 0
     try:
         main()
@@ -56,6 +57,7 @@ def perform() -> int:
     except BaseException:  # noqa: BLE001
         traceback.print_exc()
         code = 1
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     return code if isinstance(code, int) else int(code is not None)

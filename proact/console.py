@@ -74,7 +74,7 @@ def shown(value: Any) -> str:
 class Progress:
     """Done, failed, rate, cost and time left of a long stage, on stderr. What was `begun` before tells no rate."""
 
-    def __init__(self, label: str, total: int | None, *, unit: str = "job", begun: int = 0) -> None:
+    def __init__(self, label: str, total: int | None, *, unit: str = "job", begun: int = 0, shown: bool = True) -> None:
         from tqdm import tqdm
 
         self._bar = tqdm(
@@ -86,6 +86,7 @@ class Progress:
             dynamic_ncols=True,
             smoothing=0.1,
             file=sys.stderr,
+            disable=not shown,
         )
         self._failed = 0
         self._extra = ""

@@ -47,13 +47,16 @@ def source(spec: str) -> str:
 
 def fingerprint(spec: str, model: Any) -> str:
     """A short name for the weights behind a spec: their content where they lie here, else the commit of the hub."""
+    return here(spec) or str(getattr(model.config, "_commit_hash", "") or "")
+
+
+def here(spec: str) -> str | None:
+    """A short name for the content of weights that lie here, None for those of the hub."""
     kind, colon, rest = spec.partition(":")
     if colon and kind == "local":
         return weights.fingerprint(weights.path(rest))
     folder = Path(source(spec))
-    if folder.is_dir():
-        return content(folder)
-    return str(getattr(model.config, "_commit_hash", "") or "")
+    return content(folder) if folder.is_dir() else None
 
 
 def content(folder: Path) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,14 +10,15 @@ from typing import Any
 
 import msgspec
 
-from proact import __version__, console, jsonl, sidecar
-from proact.errors import OutputError, SpecConflict, UsageError
+from proact import __version__, console, sidecar
+from proact.errors import UsageError
 from proact.executor import Task
 from proact.keys import digest
 from proact.llm import causal, likelihood
 from proact.records import PreferencePair
-from proact.training import batches, dpo, examples, manifest, rewarded, trackers
-from proact.training.manifest import COURSE, CURVES, RUN
+from proact.training import batches, begun, dpo, examples, manifest, processes, rewarded, trackers
+from proact.training.begun import Begun
+from proact.training.manifest import COURSE, CURVES
 from proact.training.plan import Options, Plan, as_json, asked_for, losses, packages, plan, said
 from proact.training.progress import Course
 
@@ -53,6 +51,7 @@ class TrainRun:
         self.folder, self.data = Path(settings.output), Path(settings.data)
         self.meta = sidecar.read_meta(self.data)
         self.by_reward = losses(self.options.loss, self.options.target) == [rewarded.NAME]
+        self._refuse_sources()
         self._refuse_constant()
         self._refuse_selected()
         self.pairs = self._weighted(examples.read(self.data))
@@ -65,28 +64,22 @@ class TrainRun:
         started = time.monotonic()
         causal.needed("trl", "peft", "accelerate", "datasets")
         asked_for(self.options, causal.device())
-        begun = [self.start.weights] if self.start else []
-        key = digest(msgspec.to_builtins(self.options), [msgspec.to_builtins(pair) for pair in self.pairs], *begun)
+        start = [self.start.weights] if self.start else []
+        # Who is told of a training changes nothing in it.
+        told = msgspec.structs.replace(self.options, report_to="none")
+        key = digest(msgspec.to_builtins(told), [msgspec.to_builtins(pair) for pair in self.pairs], *start)
         if found := self._finished(key):
             return self._report(found, time.monotonic() - started)
-        if self.options.gpus > 1 and "RANK" not in os.environ:
-            self._launch()
+        if self.options.gpus > 1 and not processes.several():
+            processes.launch(self.options.gpus, self.folder)
             return self._report(manifest.read(self.folder), time.monotonic() - started)
         with TemporaryDirectory() as aside:
-            # Of several processes the first one keeps the books.
-            books = self.folder if os.environ.get("RANK", "0") == "0" else Path(aside)
-            course = Course(books / COURSE)
+            books = self.folder if processes.first() else Path(aside)
+            course = Course(books / COURSE, shown=processes.first())
             try:
                 return self._report(self._trained(key, books, course), time.monotonic() - started)
             finally:
                 course.close()
-
-    def _launch(self) -> None:
-        """The same command in one process a GPU."""
-        command = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(self.options.gpus)]
-        done = subprocess.run([sys.executable, *command, "-m", "proact", *sys.argv[1:]], stdout=subprocess.DEVNULL)
-        if done.returncode:
-            raise OutputError(f"{self.folder}: the processes of the training ended with code {done.returncode}")
 
     def _trained(self, key: str, books: Path, course: Course) -> manifest.Manifest:
         model, tokenizer = dpo.base_model(self.options.model, qlora=self.options.qlora)
@@ -94,12 +87,12 @@ class TrainRun:
         base = causal.fingerprint(self.options.model, model)
         self._refuse_start(chosen, base)
         causal.cut(self.options.model, model, chosen.depth)
-        with jsonl.replace(books / RUN) as file:
-            file.write(msgspec.json.encode({"key": key, "plan": as_json(chosen)}))
         rows, left_out = self._rows(tokenizer, chosen)
-        console.note(f"train: {said(chosen)}")
-        console.note(f"train: {len(rows[0])} pairs to learn from, {len(rows[1])} held out; the first one reads\n")
-        console.note(_shown(rows[0][0]))
+        begun.begin(books, Begun(key=key, base=base, plan=as_json(chosen)), overwrite=self.settings.overwrite)
+        if processes.first():
+            console.note(f"train: {said(chosen)}")
+            console.note(f"train: {len(rows[0])} pairs to learn from, {len(rows[1])} held out; the first one reads\n")
+            console.note(_shown(rows[0][0]))
         dpo.train(chosen, model, tokenizer, rows, self.folder, course, self.trackers)
         found = self._manifest(chosen, base, tokenizer, rows, left_out, course)
         _draw(course, books / CURVES)
@@ -120,6 +113,12 @@ class TrainRun:
                     f"--start {self.options.start}: was trained with another {name} than this training: "
                     f"{other}, not {value}"
                 )
+
+    def _refuse_sources(self) -> None:
+        """What a training reads must outlive what it writes."""
+        for option, read in (("model", self.options.model.removeprefix("hf:")), ("start", self.options.start)):
+            if read and self.folder.exists() and self.folder.resolve() == Path(read).resolve():
+                raise UsageError(f"--output {self.folder}: is what --{option} reads; choose another one")
 
     def _refuse_constant(self) -> None:
         action = self.meta.get("constant_policy")
@@ -144,28 +143,11 @@ class TrainRun:
         return examples.drawn(pairs, self.options.seed)
 
     def _finished(self, key: str) -> manifest.Manifest | None:
-        """The policy that the same command has made before. Raises SpecConflict when the folder is another's."""
-        run, ours = self.folder / RUN, {RUN, COURSE, CURVES, dpo.CHECKPOINTS}
+        """The policy that the same command has made before."""
         if self.settings.overwrite:
-            self._clear()
-        elif run.is_file() and msgspec.json.decode(run.read_bytes())["key"] == key:
-            return manifest.read(self.folder) if (self.folder / manifest.FILE).is_file() else None
-        elif dpo.checkpoint(self.folder) or (self.folder / manifest.FILE).is_file():
-            raise SpecConflict(
-                f"{self.folder}: holds a training with other pairs or settings; choose another --output, or --overwrite"
-            )
-        elif self.folder.is_dir() and {path.name for path in self.folder.iterdir()} - ours:
-            raise SpecConflict(f"{self.folder}: holds other files; choose another --output")
-        return None
-
-    def _clear(self) -> None:
-        """Remove what another training would be mistaken by; anything that is not proact's stays."""
-        shutil.rmtree(self.folder / dpo.CHECKPOINTS, ignore_errors=True)
-        for path in (
-            *(self.folder / name for name in (RUN, COURSE, manifest.FILE)),
-            *self.folder.glob("*.safetensors"),
-        ):
-            path.unlink(missing_ok=True)
+            begun.refuse_foreign(self.folder)
+            return None
+        return begun.finished(self.folder, key, causal.here(self.options.model))
 
     def _rows(self, tokenizer: Any, chosen: Plan) -> tuple[tuple[list[Any], list[Any]], int]:
         both = [

@@ -14,7 +14,7 @@ from typing import Any
 from proact import disk
 from proact.errors import Diverged
 from proact.llm import causal, likelihood
-from proact.training import batches, head, learnable, rewarded, shared, trackers
+from proact.training import batches, head, learnable, processes, rewarded, shared, trackers
 from proact.training.batches import ACTION, DIALOGUE
 from proact.training.manifest import WORDS
 from proact.training.plan import Plan
@@ -24,6 +24,7 @@ CHECKPOINTS = "checkpoints"
 KEPT = 2
 LENGTH = "length"
 """Column of a row: how many tokens it has."""
+LOSSES = {"loss", "eval_loss"}
 WARMUP = 0.1
 FORGETS = 0.99
 """AdamW's second beta: a training has hundreds of steps, and the usual mean over a thousand never forgets the first."""
@@ -103,9 +104,11 @@ def train(
             learnable.start_from(trainer.model, Path(plan.start), plan)
         course.resume(int(last.name.rpartition("-")[2]) if last else 0)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-        if course.last("loss") is None:
+        # Not what was noted, which the first of several processes does alone: all must go the same way here.
+        logged = [row for row in trainer.state.log_history if row.keys() & LOSSES]
+        if not all(math.isfinite(row[name]) for row in logged for name in row.keys() & LOSSES):
             raise Diverged("the loss is no number any more: train with a smaller --lr")
-        if rows[1] and "eval_loss" not in course.rows[-1]:
+        if rows[1] and "eval_loss" not in logged[-1]:
             trainer.evaluate()
     if trainer.is_world_process_zero():
         with causal.quiet(), disk.saving(folder):
@@ -113,6 +116,7 @@ def train(
             tokenizer.save_pretrained(folder)
         # Its author cannot know what this is; the manifest does.
         (folder / "README.md").unlink(missing_ok=True)
+    trainer.accelerator.wait_for_everyone()
 
 
 def _trainer(
@@ -125,7 +129,7 @@ def _trainer(
     ahead: shared.Ahead | None,
     course: Course,
 ) -> Any:
-    from datasets import Dataset, disable_progress_bars
+    from datasets import disable_progress_bars
     from trl import DPOTrainer
 
     disable_progress_bars()
@@ -150,12 +154,13 @@ def _trainer(
                 super()._save_checkpoint(model, trial)
 
     end = tokenizer.eos_token_id if plan.target == "action" else None
+    args = _arguments(plan, len(learn), bool(measure), folder, report_to)
     return Trainer(
         model=model,
-        args=_arguments(plan, len(learn), bool(measure), folder, report_to),
+        args=args,
         data_collator=batches.collator(tokenizer.pad_token_id, end, which=by_reward),
-        train_dataset=Dataset.from_list(learn),
-        eval_dataset=Dataset.from_list(measure) if measure else None,
+        train_dataset=processes.common(learn, folder / CHECKPOINTS / "learn", args),
+        eval_dataset=processes.common(measure, folder / CHECKPOINTS / "measure", args) if measure else None,
         processing_class=tokenizer,
         peft_config=learnable.adapter(plan, model) if plan.lora else None,
     )
@@ -179,7 +184,8 @@ def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: l
         per_device_eval_batch_size=plan.batch_size,
         num_train_epochs=plan.epochs,
         learning_rate=plan.lr,
-        warmup_steps=WARMUP,
+        # The first step of a warm-up has the rate 0, and may be the only one.
+        warmup_steps=WARMUP if steps > 1 else 0,
         adam_beta2=FORGETS,
         beta=plan.beta,
         loss_type=[name for name in plan.loss if name != rewarded.NAME] or ["sigmoid"],

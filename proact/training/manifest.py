@@ -67,7 +67,7 @@ def write(folder: Path, found: Manifest) -> None:
 def unchanged(folder: Path, found: Manifest) -> None:
     """Raises UsageError when a folder holds other weights than those that its manifest was written for."""
     if causal.content(folder) != found.weights:
-        raise UsageError(f"{folder}: holds other weights than its {FILE} describes; train again")
+        raise UsageError(f"{folder}: holds other weights than its {FILE} describes; train again, with --overwrite")
 
 
 def checked(raw: bytes, where: str) -> Manifest:

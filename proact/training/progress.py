@@ -18,8 +18,9 @@ ROUNDED = 6
 class Course:
     """`train.jsonl` in the making. It is locked, so that no two trainings write into one folder."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, shown: bool = True) -> None:
         self._file = jsonl.Appender(path)
+        self._shown = shown
         self._path = path
         self.rows: list[dict[str, Any]] = []
         self._bar: console.Progress | None = None
@@ -56,7 +57,8 @@ class Course:
         if self._bar is None or self._shows != what:
             if self._bar:
                 self._bar.close()
-            self._bar, self._shows = console.Progress(what, total, unit=unit, begun=done), what
+            self._bar = console.Progress(what, total, unit=unit, begun=done, shown=self._shown)
+            self._shows = what
         return self._bar
 
     def log(self, step: int, epoch: float, values: dict[str, Any]) -> None:

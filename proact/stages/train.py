@@ -55,7 +55,7 @@ class TrainRun:
         self.by_reward = losses(self.options.loss, self.options.target) == [rewarded.NAME]
         self._refuse_constant()
         self._refuse_selected()
-        self.pairs = self._weighted(examples.read(self.data))
+        self.pairs = self._weighted(examples.read(self.data, by_reward=self.by_reward))
         self.split = examples.split(self.pairs, self.options.eval_fraction, self.options.seed)
         examples.leaks(self.split.train, [Path(path) for path in settings.held_out])
         self.trackers = trackers.named(self.options.report_to)
@@ -228,7 +228,7 @@ class TrainRun:
 def _shown(row: dict[str, Any]) -> str:
     if isinstance(row["prompt"], str):
         return f"{row['prompt']}|{row['chosen']}\n\n(chosen:{row['chosen']}, rejected:{row['rejected']})\n"
-    said = [f"[{message['role']}] {message['content']}" for message in row["prompt"]]
+    said = [f"[{message['role']}] {message.get('content') or ''}" for message in row["prompt"]]
     return "\n".join(
         [*said, f"[chosen] {row['chosen'][0]['content']}", f"[rejected] {row['rejected'][0]['content']}", ""]
     )

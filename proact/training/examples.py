@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from proact import jsonl
-from proact.errors import UsageError
+from proact.errors import InputError, UsageError
 from proact.keys import digest64, keyed_random
 from proact.records import PreferencePair, State
 from proact.render import action_prompt
@@ -30,9 +30,20 @@ class Split(NamedTuple):
     families: dict[str, list[str]]
 
 
-def read(path: Path) -> list[PreferencePair]:
-    """All pairs of a file. Raises InputError for a bad line, UsageError for a file without pairs."""
-    pairs = list(jsonl.read(path, PreferencePair))
+def read(path: Path, *, by_reward: bool = False) -> list[PreferencePair]:
+    """All pairs of a file, with what both actions earned when they are learned from `by_reward`.
+
+    Raises InputError for a bad line or an id that is there twice, UsageError for a file without pairs.
+    """
+    pairs = []
+    seen: dict[str, int] = {}
+    for line in jsonl.lines(path):
+        pair = jsonl.decode(line, PreferencePair, path)
+        if seen.setdefault(pair.id, line.number) != line.number:
+            raise InputError(path, f"{pair.id!r} is already on line {seen[pair.id]}", line=line.number, field="id")
+        if by_reward and None in (pair.rewards.chosen, pair.rewards.rejected):
+            raise InputError(path, "--loss reward needs both numbers", line=line.number, field="rewards")
+        pairs.append(pair)
     if not pairs:
         raise UsageError(f"{path}: holds no preference pair, so there is nothing to learn")
     return pairs
@@ -85,7 +96,7 @@ def subjects(pairs: Sequence[PreferencePair]) -> list[str]:
     common = Counter(word for words in questions for word in words)
     found = []
     for pair, words in zip(pairs, questions, strict=True):
-        said = {word for message in pair.prompt for word in _words(str(message["content"]))}
+        said = {word for message in pair.prompt for word in _words(str(message.get("content") or ""))}
         about = min((word for word in words if word in said), key=common.__getitem__, default="")
         found.append(words.get(about, ""))
     return found

@@ -1,0 +1,74 @@
+"""What `proact train` is given and cannot use is said in one line: pairs, files held out, bases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
+from tiny import pair
+
+pytest.importorskip("torch")
+STATE: Row = pair(1, False)["state"]
+QUERY: str = STATE["query"]
+TEXT = [{"role": "assistant", "content": "Why?"}]
+
+
+@pytest.fixture
+def cli(learner: Zygote) -> Cli:
+    return learner
+
+
+def refused(cli: Cli, *arguments: object) -> str:
+    """The one line with which a command ends."""
+    ran = cli(*arguments)
+    assert ran.code == 2, ran.err
+    (said,) = ran.err.splitlines()
+    return said.removeprefix("proact: ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"state": {}}, "field state.id: is required and missing"),
+        ({"state": {**STATE, "task_uncertainty": None}}, "field state.task_uncertainty: expected float, got null"),
+        ({"state": {**STATE, "task_uncertainty": "much"}}, "field state.task_uncertainty: expected float, got str"),
+        ({"state": {**STATE, "task_uncertainty": 2}}, "field state.task_uncertainty: expected float <= 1.0"),
+        ({"prompt": []}, "field prompt: expected array of length >= 1"),
+        ({"prompt": [{"text": "Hi."}]}, "field prompt[0].role: is required and missing"),
+        ({"prompt": [{"role": "narrator"}]}, "field prompt[0].role: Invalid enum value 'narrator'"),
+        ({"prompt": [{"role": "user", "content": 3}]}, "field prompt[0].content: expected "),
+        ({"chosen": []}, "field chosen: expected array of length >= 1"),
+        ({"rejected": [{"role": "assistant"}]}, "field rejected[0].content: is required and missing"),
+        ({"rejected_action": "Clarify"}, "field rejected_action: expected another one than chosen_action, Clarify"),
+        ({"weight": -1.0}, "field weight: expected float >= 0.0"),
+        ({"margin": -1.0}, "field margin: expected float >= 0.0"),
+        ({"id": "g0/pair"}, "field id: 'g0/pair' is already on line 1"),
+    ],
+)
+def test_a_bad_pair_is_named_alike_by_all_who_read_pairs(cli: Cli, base: Path, fields: Row, problem: str) -> None:
+    write_lines("pairs.jsonl", [pair(0, True), pair(1, True, **fields)])
+    expected = f"pairs.jsonl:2: {problem}"
+    assert refused(cli, "train", "--data", "pairs.jsonl", "--model", base).startswith(expected)
+    export = ("export", "--format", "trl-dpo", "--pairs", "pairs.jsonl", "--target", "action", "--out", "rows.jsonl")
+    assert refused(cli, *export).startswith(expected)
+    assert not Path("rows.jsonl").exists()
+    ran = cli("validate", "pairs.jsonl")
+    assert (ran.code, ran.err.startswith(expected)) == (2, True)
+
+
+def test_what_a_pair_says_beyond_its_fields_is_no_problem(cli: Cli) -> None:
+    state = {**STATE, "difficulty": "hard", "prev_reject": True}
+    prompt = [{"role": "user", "content": QUERY}, {"role": "assistant", "tool_calls": [{"id": "1"}]}]
+    write_lines("pairs.jsonl", [pair(1, False, state=state, prompt=prompt)])
+    assert "all fine" in succeeded(cli("validate", "pairs.jsonl")).err
+    for target in ("action", "text"):
+        succeeded(cli("export", "--format", "trl-dpo", "--pairs", "pairs.jsonl", "--target", target, "--out", target))
+    assert "the last question was refused" in read_lines("action")[0]["prompt"]
+    assert read_lines("text")[0]["prompt"] == prompt
+
+
+def test_to_learn_from_rewards_a_pair_must_have_both(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", [pair(0, True, rewards={"chosen": 1.0, "rejected": None})])
+    said = refused(cli, "train", "--data", "pairs.jsonl", "--model", base, "--loss", "reward")
+    assert said == "pairs.jsonl:1: field rewards: --loss reward needs both numbers"

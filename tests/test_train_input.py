@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
-from tiny import pair
+from tiny import pair, pairs
 
 pytest.importorskip("torch")
 STATE: Row = pair(1, False)["state"]
@@ -72,3 +72,42 @@ def test_to_learn_from_rewards_a_pair_must_have_both(cli: Cli, base: Path) -> No
     write_lines("pairs.jsonl", [pair(0, True, rewards={"chosen": 1.0, "rejected": None})])
     said = refused(cli, "train", "--data", "pairs.jsonl", "--model", base, "--loss", "reward")
     assert said == "pairs.jsonl:1: field rewards: --loss reward needs both numbers"
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"id": "log", "messages": [{"role": "system"}, {"role": "user", "content": QUERY}]}, "same request"),
+        ({"id": "log", "turns": [{"role": "user", "content": f" {QUERY}\n"}]}, "same request"),
+        ({"task_id": 3, "text": QUERY}, "same request"),
+        ({"prompt": [{"role": "user", "content": QUERY}], "chosen": TEXT, "rejected": TEXT}, "same request"),
+        ({"prompt": f"<user>\n{QUERY}\n</user>\nAction:", "chosen": " Clarify"}, "same request"),
+        ({"state_id": "s1"}, "same state"),
+        ({"id": "s1", "query": "Other."}, "same state"),
+        ({"family": "f0"}, "same family"),
+        ({"id": "s1/reward", "group": "s1"}, "has no state_id, request or family"),
+        ({"prompt": 3, "messages": []}, "has no state_id, request or family"),
+    ],
+)
+def test_what_is_held_out_is_compared_by_all_that_it_says(cli: Cli, base: Path, row: Row, problem: str) -> None:
+    write_lines("pairs.jsonl", pairs(2))
+    write_lines("held.jsonl", [{"id": "c", "messages": [{"role": "user", "content": "New."}]}, row])
+    train = ("train", "--data", "pairs.jsonl", "--model", base, "--eval-fraction", 0, "--held-out", "held.jsonl")
+    said = refused(cli, *train)
+    assert said.startswith("held.jsonl:2: ")
+    assert problem in said
+
+
+def test_rows_that_export_writes_are_known_again(cli: Cli, base: Path) -> None:
+    query = "Write <b> in bold &lt; here."
+    write_lines("pairs.jsonl", [pair(0, True, prompt=[{"role": "user", "content": query}])])
+    succeeded(cli("export", "--format", "trl-dpo", "--pairs", "pairs.jsonl", "--target", "action", "--out", "rows"))
+    said = refused(cli, "train", "--data", "pairs.jsonl", "--model", base, "--held-out", "rows")
+    assert said == "rows:1: is also in the training pairs (same request: Write <b> in bold < here.)"
+
+
+def test_an_empty_file_holds_nothing_out(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(2))
+    write_lines("held.jsonl", [])
+    said = refused(cli, "train", "--data", "pairs.jsonl", "--model", base, "--held-out", "held.jsonl")
+    assert said == "held.jsonl: is empty, so there is nothing to compare the training pairs with"

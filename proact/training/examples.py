@@ -131,24 +131,47 @@ def drawn(pairs: Sequence[PreferencePair], seed: int) -> list[PreferencePair]:
 def leaks(train: Iterable[PreferencePair], files: Iterable[Path]) -> None:
     """Raises UsageError when a file that is meant for evaluation holds a state, a request or a family of the training.
 
-    The files may hold states, trajectories or pairs.
+    The files may hold states, trajectories, pairs, conversation logs, rows that `export` writes, or problems with a
+    `text`. Raises InputError for a line that has none of the three, and for a file without lines.
     """
     known: set[tuple[str, str]] = set()
     for pair in train:
-        known |= _marks(pair.state_id, str(pair.state.get("query")), pair.family)
+        known |= _marks({"state": pair.state, "state_id": pair.state_id, "family": pair.family, "prompt": pair.prompt})
     for file in files:
+        empty = True
         for line in jsonl.lines(file):
-            record = jsonl.decode_object(line, file)
-            inner = record.get("state")
-            state = inner if isinstance(inner, dict) else record
-            name = record.get("state_id") or state.get("id")
-            marks = _marks(name, state.get("query"), record.get("family") or state.get("family"))
+            empty = False
+            marks = _marks(jsonl.decode_object(line, file))
+            if not marks:
+                message = "has no state_id, request or family, so it cannot be compared with the training pairs"
+                raise InputError(file, message, line=line.number)
             if shared := sorted(known & marks):
                 kind, value = shared[0]
                 shown = value if len(value) <= 60 else f"{value[:59]}…"
                 raise UsageError(f"{file}:{line.number}: is also in the training pairs (same {kind}: {shown})")
+        if empty:
+            raise InputError(file, "is empty, so there is nothing to compare the training pairs with")
 
 
-def _marks(name: Any, query: Any, kind: Any) -> set[tuple[str, str]]:
-    found = (("state", name), ("request", query), ("family", kind))
-    return {(mark, " ".join(value.split())) for mark, value in found if isinstance(value, str) and value}
+def _marks(fields: dict[str, Any]) -> set[tuple[str, str]]:
+    """What the states of lines of any kind are compared by."""
+    inner = fields.get("state")
+    state = inner if isinstance(inner, dict) else fields
+    requests = [state.get("query"), fields.get("problem"), fields.get("text")]
+    requests += [_asked(fields.get(name)) for name in ("prompt", "messages", "turns")]
+    # Without a request it is the id of something else.
+    name = fields.get("state_id") or ("query" in state and state.get("id"))
+    found = [("state", name), ("family", fields.get("family") or state.get("family"))]
+    found += [("request", request) for request in requests]
+    plain = {(mark, " ".join(value.split())) for mark, value in found if isinstance(value, str) and value.strip()}
+    # A rendered text has no tags but its own.
+    return {(mark, value.replace("&lt;", "<")) for mark, value in plain}
+
+
+def _asked(dialogue: Any) -> Any:
+    """The first thing that the user says, in messages or where they are rendered; another text is itself a request."""
+    if isinstance(dialogue, list):
+        said = (message for message in dialogue if isinstance(message, dict) and message.get("role") == "user")
+        return next(said, {}).get("content")
+    rendered = re.search(r"<user>\n(.*?)\n</user>", dialogue, re.DOTALL) if isinstance(dialogue, str) else None
+    return rendered[1] if rendered else dialogue

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
-from tiny import pair, pairs
+from tiny import pair, pairs, tiny_model, trained
+
+from proact.records import PreferencePair
+from proact.training import examples
 
 pytest.importorskip("torch")
 STATE: Row = pair(1, False)["state"]
@@ -111,3 +117,51 @@ def test_an_empty_file_holds_nothing_out(cli: Cli, base: Path) -> None:
     write_lines("held.jsonl", [])
     said = refused(cli, "train", "--data", "pairs.jsonl", "--model", base, "--held-out", "held.jsonl")
     assert said == "held.jsonl: is empty, so there is nothing to compare the training pairs with"
+
+
+@pytest.mark.parametrize("family", ["Llama", "GPT2"])
+def test_a_pair_longer_than_the_base_reads_is_left_out(cli: Cli, tmp_path: Path, family: str) -> None:
+    rows = pairs(16)
+    rows[3]["prompt"][0]["content"] *= 5
+    write_lines("pairs.jsonl", rows)
+    model = tiny_model(tmp_path / "base", context=256, family=family)
+    assert trained(cli, model, "--epochs", 1, "--eval-fraction", 0, "--full")["left_out"] == 1
+    model = tiny_model(tmp_path / "short", context=64, family=family)
+    said = cli("train", "--data", "pairs.jsonl", "--model", model, "--output", "none").err.splitlines()[-1]
+    assert said.endswith(f"no pair fits into --max-length 1024 tokens and the 64 that {model} reads")
+
+
+def test_what_is_foretold_fits_into_the_base_too(cli: Cli, tmp_path: Path) -> None:
+    word = "incomprehensibilities"
+    rows = [pair(n, n % 2 == 0, chosen_text=word, rejected_text=word) for n in range(4)]
+    for row in rows:
+        row["prompt"][0]["content"] += f" {word}"
+    write_lines("pairs.jsonl", rows)
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model(tmp_path / "any"))
+    read = [examples.row(PreferencePair(**row), "action") for row in rows]
+    longest = max(
+        len(tokenizer(row["prompt"] + row[side])["input_ids"]) for row in read for side in ("chosen", "rejected")
+    )
+    model = tiny_model(tmp_path / "base", context=longest + 1, family="GPT2")
+    how = ("--epochs", 1, "--eval-fraction", 0, "--full", "--loss", "reward")
+    assert trained(cli, model, *how)["left_out"] == 0
+
+
+def _without(base: Path, folder: Path, **change: Any) -> Path:
+    shutil.copytree(base, folder)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), **change}), "utf-8")
+    return folder
+
+
+def test_a_base_that_cannot_be_trained_is_refused_in_a_line(cli: Cli, base: Path, tmp_path: Path) -> None:
+    write_lines("pairs.jsonl", pairs(2))
+    endless = _without(base, tmp_path / "endless", eos_token=None, pad_token=None)
+    said = refused(cli, "train", "--data", "pairs.jsonl", "--model", endless, "--eval-fraction", 0)
+    assert said == f"{endless}: its tokenizer has no end-of-text token (eos_token), which ends what is trained"
+    silent = _without(base, tmp_path / "silent")
+    (silent / "chat_template.jinja").unlink()
+    said = refused(cli, "train", "--data", "pairs.jsonl", "--model", silent, "--eval-fraction", 0, "--target", "text")
+    assert said == "--target text: the base has no chat template, so it cannot hold a conversation"

@@ -96,7 +96,7 @@ class TrainRun:
         causal.cut(self.options.model, model, chosen.depth)
         with jsonl.replace(books / RUN) as file:
             file.write(msgspec.json.encode({"key": key, "plan": as_json(chosen)}))
-        rows, left_out = self._rows(tokenizer, chosen)
+        rows, left_out = self._rows(tokenizer, chosen, causal.context(model))
         console.note(f"train: {said(chosen)}")
         console.note(f"train: {len(rows[0])} pairs to learn from, {len(rows[1])} held out; the first one reads\n")
         console.note(_shown(rows[0][0]))
@@ -167,7 +167,7 @@ class TrainRun:
         ):
             path.unlink(missing_ok=True)
 
-    def _rows(self, tokenizer: Any, chosen: Plan) -> tuple[tuple[list[Any], list[Any]], int]:
+    def _rows(self, tokenizer: Any, chosen: Plan, context: int) -> tuple[tuple[list[Any], list[Any]], int]:
         both = [
             [{**examples.row(pair, chosen.target), **examples.facts(pair)} for pair in part]
             for part in (self.split.train, self.split.held_out)
@@ -175,9 +175,10 @@ class TrainRun:
         if self.by_reward:
             for row, word in zip(both[0], examples.subjects(self.split.train), strict=True):
                 row[batches.FORETOLD] = likelihood.words_after(tokenizer, [f" {word}"])[0] if word else []
-        learn, measure = (dpo.fitting(tokenizer, rows, chosen.max_length) for rows in both)
+        learn, measure = (dpo.fitting(tokenizer, rows, min(chosen.max_length, context)) for rows in both)
         if not learn:
-            raise UsageError(f"{self.data}: no pair fits into --max-length {chosen.max_length} tokens")
+            room = f"--max-length {chosen.max_length} tokens and the {context} that {chosen.model} reads"
+            raise UsageError(f"{self.data}: no pair fits into {room}")
         return (learn, measure), sum(map(len, both)) - len(learn) - len(measure)
 
     def _manifest(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Annotated, Any, Required, TypedDict, TypeVar
 
 import msgspec
+from msgspec import Meta
 
-from proact.records import Conversation, Record, State, Trajectory
+from proact.records import Conversation, PreferencePair, Record, Role, State, Trajectory
 
 R = TypeVar("R", bound=Record)
 
@@ -15,6 +16,25 @@ ALIASES: dict[type[Record], dict[str, str]] = {
     State: {"mbpp_tests": "tests"},
     Conversation: {"turns": "messages"},
 }
+
+
+class _Said(TypedDict, total=False):
+    role: Required[Role]
+    content: str | list[Any] | None
+
+
+class _Answer(TypedDict):
+    role: Role
+    content: str
+
+
+class _Decision(msgspec.Struct):
+    """What is inside the fields of a pair that are kept as they stand."""
+
+    state: State
+    prompt: Annotated[list[_Said], Meta(min_length=1)]
+    chosen: Annotated[list[_Answer], Meta(min_length=1)]
+    rejected: Annotated[list[_Answer], Meta(min_length=1)]
 
 
 def parse(fields: dict[str, Any], kind: type[R]) -> R:
@@ -43,6 +63,8 @@ def known(fields: dict[str, Any], kind: type[Record]) -> dict[str, Any]:
         result["prev_reject"] = int(result["prev_reject"])
     if kind is Trajectory:
         _nested(result)
+    if kind is PreferencePair:
+        _paired(result)
     return result
 
 
@@ -57,6 +79,13 @@ def _nested(fields: dict[str, Any]) -> None:
     if isinstance(reaction, dict) and isinstance(meta := reaction.get("meta"), dict):
         flags = {name: int(value) if isinstance(value, bool) else value for name, value in meta.items()}
         fields["user_reaction"] = {**reaction, "meta": flags}
+
+
+def _paired(fields: dict[str, Any]) -> None:
+    if isinstance(state := fields.get("state"), dict):
+        fields["state"] = known(state, State)
+    # Messages are checked and not converted: a chat template may read more of them than is known here.
+    fields["state"] = msgspec.convert(fields, _Decision).state.visible()
 
 
 def repaired(raw: bytes) -> Any:

@@ -12,9 +12,11 @@ from msgspec import Meta
 
 Action = Literal["Clarify", "Execute"]
 Level = Literal["low", "mid", "high"]
+Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Message = dict[str, Any]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[float, Meta(ge=0)]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -417,7 +419,7 @@ class PreferencePair(Record, frozen=True, kw_only=True):
     """Family of the state."""
     split: str | None
     """Split of the state."""
-    margin: float
+    margin: NotNegative
     """Difference of the arm means, at least 0."""
     margin_se: float | None
     """Its standard error over replicates; null for a single replicate."""
@@ -425,10 +427,14 @@ class PreferencePair(Record, frozen=True, kw_only=True):
     """Probability that the chosen action is the better one, given the spread; null for a single replicate."""
     replicates: Count = 1
     """Of how many replicates the means are, where the arms differ of how many the fewer."""
-    weight: float
+    weight: NotNegative
     """How much the pair should count: |margin|, or 1 after thinning."""
     spec: str
     """Name or hash of the reward spec."""
+
+    def __post_init__(self) -> None:
+        if self.chosen_action == self.rejected_action:
+            raise ValueError(f"field rejected_action: expected another one than chosen_action, {self.chosen_action}")
 
 
 class Measured(Record, frozen=True, kw_only=True):

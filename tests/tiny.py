@@ -50,7 +50,7 @@ def tiny_model(folder: Path, *, seed: int = 0, context: int = 1024, family: str 
         bos_token_id=None,
     )
     generator = torch.Generator().manual_seed(seed)
-    model = getattr(transformers, f"{family}ForCausalLM")(config)
+    model = transformers.AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from proact.errors import InputError
 from proact.judges.base import Case
 from proact.judges.turns import said
-from proact.records import ChecklistItem, Conversation, Message, Preference, State, Trajectory
+from proact.records import ChecklistItem, Conversation, Message, Preference, Role, State, Trajectory
 
-ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))
+ROLES = frozenset(get_args(Role))
 
 
 def of_trajectory(trajectory: Trajectory) -> Case:

@@ -12,10 +12,10 @@ import msgspec
 from proact import console, jsonl
 from proact.errors import UsageError
 from proact.executor import Task
-from proact.records import PreferencePair, Reward
+from proact.records import Reward
 from proact.rewards.pairs import Row, comparable
 from proact.rewards.trajectories import Sorted
-from proact.training import formats, gguf, manifest
+from proact.training import examples, formats, gguf, manifest
 from proact.training.manifest import Target
 
 Format = Literal["sft", "kto", "trl-dpo"]
@@ -67,7 +67,7 @@ def _rows(settings: Settings) -> dict[str, Any]:
 
 def _made(settings: Settings) -> Iterator[dict[str, Any]]:
     if settings.format == "trl-dpo":
-        yield from formats.trl_dpo(jsonl.read(Path(settings.pairs), PreferencePair), settings.target)
+        yield from formats.trl_dpo(examples.read(Path(settings.pairs)), settings.target)
         return
     rewards = {reward.id: reward for reward in jsonl.read(Path(settings.rewards), Reward)}
     make = formats.sft if settings.format == "sft" else formats.kto

@@ -54,7 +54,7 @@ class TrainRun:
         self._refuse_sources()
         self._refuse_constant()
         self._refuse_selected()
-        self.pairs = self._weighted(examples.read(self.data))
+        self.pairs = self._weighted(examples.read(self.data, by_reward=self.by_reward))
         self.split = examples.split(self.pairs, self.options.eval_fraction, self.options.seed)
         examples.leaks(self.split.train, [Path(path) for path in settings.held_out])
         self.trackers = trackers.named(self.options.report_to)
@@ -87,7 +87,7 @@ class TrainRun:
         base = causal.fingerprint(self.options.model, model)
         self._refuse_start(chosen, base)
         causal.cut(self.options.model, model, chosen.depth)
-        rows, left_out = self._rows(tokenizer, chosen)
+        rows, left_out = self._rows(tokenizer, chosen, causal.context(model))
         begun.begin(books, Begun(key=key, base=base, plan=as_json(chosen)), overwrite=self.settings.overwrite)
         if processes.first():
             console.note(f"train: {said(chosen)}")
@@ -149,7 +149,7 @@ class TrainRun:
             return None
         return begun.finished(self.folder, key, causal.here(self.options.model))
 
-    def _rows(self, tokenizer: Any, chosen: Plan) -> tuple[tuple[list[Any], list[Any]], int]:
+    def _rows(self, tokenizer: Any, chosen: Plan, context: int) -> tuple[tuple[list[Any], list[Any]], int]:
         both = [
             [{**examples.row(pair, chosen.target), **examples.facts(pair)} for pair in part]
             for part in (self.split.train, self.split.held_out)
@@ -157,9 +157,10 @@ class TrainRun:
         if self.by_reward:
             for row, word in zip(both[0], examples.subjects(self.split.train), strict=True):
                 row[batches.FORETOLD] = likelihood.words_after(tokenizer, [f" {word}"])[0] if word else []
-        learn, measure = (dpo.fitting(tokenizer, rows, chosen.max_length) for rows in both)
+        learn, measure = (dpo.fitting(tokenizer, rows, min(chosen.max_length, context)) for rows in both)
         if not learn:
-            raise UsageError(f"{self.data}: no pair fits into --max-length {chosen.max_length} tokens")
+            room = f"--max-length {chosen.max_length} tokens and the {context} that {chosen.model} reads"
+            raise UsageError(f"{self.data}: no pair fits into {room}")
         return (learn, measure), sum(map(len, both)) - len(learn) - len(measure)
 
     def _manifest(
@@ -210,7 +211,7 @@ class TrainRun:
 def _shown(row: dict[str, Any]) -> str:
     if isinstance(row["prompt"], str):
         return f"{row['prompt']}|{row['chosen']}\n\n(chosen:{row['chosen']}, rejected:{row['rejected']})\n"
-    said = [f"[{message['role']}] {message['content']}" for message in row["prompt"]]
+    said = [f"[{message['role']}] {message.get('content') or ''}" for message in row["prompt"]]
     return "\n".join(
         [*said, f"[chosen] {row['chosen'][0]['content']}", f"[rejected] {row['rejected'][0]['content']}", ""]
     )

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from proact import disk
-from proact.errors import Diverged
+from proact.errors import Diverged, UsageError
 from proact.llm import causal, likelihood
 from proact.training import batches, head, learnable, processes, rewarded, shared, trackers
-from proact.training.batches import ACTION, DIALOGUE
+from proact.training.batches import ACTION, DIALOGUE, FORETOLD
 from proact.training.manifest import WORDS
 from proact.training.plan import Plan
 from proact.training.progress import Course
@@ -37,15 +37,19 @@ MEASURED = 5
 
 
 def base_model(name: str, *, qlora: bool) -> tuple[Any, Any]:
-    """The model to train and its tokenizer. Raises UsageError when it cannot be loaded."""
+    """The model to train and its tokenizer. Raises UsageError when it cannot be loaded or has no end-of-text token."""
     import torch
 
-    if not qlora:
-        return causal.opened(name, dtype=torch.float32)
-    from transformers import BitsAndBytesConfig
+    how: dict[str, Any] = {"dtype": torch.float32}
+    if qlora:
+        from transformers import BitsAndBytesConfig
 
-    four_bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
-    return causal.opened(name, quantization_config=four_bits)
+        kept = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.bfloat16}
+        how = {"quantization_config": BitsAndBytesConfig(load_in_4bit=True, **kept)}
+    model, tokenizer = causal.opened(name, **how)
+    if tokenizer.eos_token is None:
+        raise UsageError(f"{name}: its tokenizer has no end-of-text token (eos_token), which ends what is trained")
+    return model, tokenizer
 
 
 def fitting(tokenizer: Any, rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
@@ -53,6 +57,10 @@ def fitting(tokenizer: Any, rows: list[dict[str, Any]], limit: int) -> list[dict
     come first, and dialogues together."""
     measured = [{**row, LENGTH: _length(tokenizer, row)} for row in rows]
     fit = [row for row in measured if row[LENGTH] <= limit]
+    for row in fit:
+        # It stands behind the same prompt, and can be longer than what is chosen.
+        if row[LENGTH] + len(row[FORETOLD]) > limit:
+            row[FORETOLD] = []
     longest: dict[str, int] = {}
     for row in fit:
         longest[row[DIALOGUE]] = max(row[LENGTH], longest.get(row[DIALOGUE], 0))
@@ -62,6 +70,8 @@ def fitting(tokenizer: Any, rows: list[dict[str, Any]], limit: int) -> list[dict
 def _length(tokenizer: Any, row: dict[str, Any]) -> int:
     if isinstance(row["prompt"], str):
         return max(len(tokenizer(row["prompt"] + row[side])["input_ids"]) + 1 for side in ("chosen", "rejected"))
+    if not tokenizer.chat_template:
+        raise UsageError("--target text: the base has no chat template, so it cannot hold a conversation")
     texts = (
         tokenizer.apply_chat_template(row["prompt"] + row[side], tokenize=False) for side in ("chosen", "rejected")
     )

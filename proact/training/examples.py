@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from proact import jsonl
-from proact.errors import UsageError
+from proact.errors import InputError, UsageError
 from proact.keys import digest64, keyed_random
 from proact.records import PreferencePair, State
 from proact.render import action_prompt
@@ -30,9 +30,20 @@ class Split(NamedTuple):
     families: dict[str, list[str]]
 
 
-def read(path: Path) -> list[PreferencePair]:
-    """All pairs of a file. Raises InputError for a bad line, UsageError for a file without pairs."""
-    pairs = list(jsonl.read(path, PreferencePair))
+def read(path: Path, *, by_reward: bool = False) -> list[PreferencePair]:
+    """All pairs of a file, with what both actions earned when they are learned from `by_reward`.
+
+    Raises InputError for a bad line or an id that is there twice, UsageError for a file without pairs.
+    """
+    pairs = []
+    seen: dict[str, int] = {}
+    for line in jsonl.lines(path):
+        pair = jsonl.decode(line, PreferencePair, path)
+        if seen.setdefault(pair.id, line.number) != line.number:
+            raise InputError(path, f"{pair.id!r} is already on line {seen[pair.id]}", line=line.number, field="id")
+        if by_reward and None in (pair.rewards.chosen, pair.rewards.rejected):
+            raise InputError(path, "--loss reward needs both numbers", line=line.number, field="rewards")
+        pairs.append(pair)
     if not pairs:
         raise UsageError(f"{path}: holds no preference pair, so there is nothing to learn")
     return pairs
@@ -85,7 +96,7 @@ def subjects(pairs: Sequence[PreferencePair]) -> list[str]:
     common = Counter(word for words in questions for word in words)
     found = []
     for pair, words in zip(pairs, questions, strict=True):
-        said = {word for message in pair.prompt for word in _words(str(message["content"]))}
+        said = {word for message in pair.prompt for word in _words(str(message.get("content") or ""))}
         about = min((word for word in words if word in said), key=common.__getitem__, default="")
         found.append(words.get(about, ""))
     return found
@@ -120,24 +131,47 @@ def drawn(pairs: Sequence[PreferencePair], seed: int) -> list[PreferencePair]:
 def leaks(train: Iterable[PreferencePair], files: Iterable[Path]) -> None:
     """Raises UsageError when a file that is meant for evaluation holds a state, a request or a family of the training.
 
-    The files may hold states, trajectories or pairs.
+    The files may hold states, trajectories, pairs, conversation logs, rows that `export` writes, or problems with a
+    `text`. Raises InputError for a line that has none of the three, and for a file without lines.
     """
     known: set[tuple[str, str]] = set()
     for pair in train:
-        known |= _marks(pair.state_id, str(pair.state.get("query")), pair.family)
+        known |= _marks({"state": pair.state, "state_id": pair.state_id, "family": pair.family, "prompt": pair.prompt})
     for file in files:
+        empty = True
         for line in jsonl.lines(file):
-            record = jsonl.decode_object(line, file)
-            inner = record.get("state")
-            state = inner if isinstance(inner, dict) else record
-            name = record.get("state_id") or state.get("id")
-            marks = _marks(name, state.get("query"), record.get("family") or state.get("family"))
+            empty = False
+            marks = _marks(jsonl.decode_object(line, file))
+            if not marks:
+                message = "has no state_id, request or family, so it cannot be compared with the training pairs"
+                raise InputError(file, message, line=line.number)
             if shared := sorted(known & marks):
                 kind, value = shared[0]
                 shown = value if len(value) <= 60 else f"{value[:59]}…"
                 raise UsageError(f"{file}:{line.number}: is also in the training pairs (same {kind}: {shown})")
+        if empty:
+            raise InputError(file, "is empty, so there is nothing to compare the training pairs with")
 
 
-def _marks(name: Any, query: Any, kind: Any) -> set[tuple[str, str]]:
-    found = (("state", name), ("request", query), ("family", kind))
-    return {(mark, " ".join(value.split())) for mark, value in found if isinstance(value, str) and value}
+def _marks(fields: dict[str, Any]) -> set[tuple[str, str]]:
+    """What the states of lines of any kind are compared by."""
+    inner = fields.get("state")
+    state = inner if isinstance(inner, dict) else fields
+    requests = [state.get("query"), fields.get("problem"), fields.get("text")]
+    requests += [_asked(fields.get(name)) for name in ("prompt", "messages", "turns")]
+    # Without a request it is the id of something else.
+    name = fields.get("state_id") or ("query" in state and state.get("id"))
+    found = [("state", name), ("family", fields.get("family") or state.get("family"))]
+    found += [("request", request) for request in requests]
+    plain = {(mark, " ".join(value.split())) for mark, value in found if isinstance(value, str) and value.strip()}
+    # A rendered text has no tags but its own.
+    return {(mark, value.replace("&lt;", "<")) for mark, value in plain}
+
+
+def _asked(dialogue: Any) -> Any:
+    """The first thing that the user says, in messages or where they are rendered; another text is itself a request."""
+    if isinstance(dialogue, list):
+        said = (message for message in dialogue if isinstance(message, dict) and message.get("role") == "user")
+        return next(said, {}).get("content")
+    rendered = re.search(r"<user>\n(.*?)\n</user>", dialogue, re.DOTALL) if isinstance(dialogue, str) else None
+    return rendered[1] if rendered else dialogue

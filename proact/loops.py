@@ -18,9 +18,9 @@ from proact.errors import UsageError
 from proact.keys import digest
 from proact.records import Reward, Trajectory
 from proact.rollout import Rules
-from proact.rounds import Played, Settings, learn, play, price, priced_by, refuse_more
+from proact.rounds import Played, Settings, learn, play, price, priced_by, refuse_more, states
 from proact.stats.intervals import t_interval
-from proact.training import manifest
+from proact.training import examples, manifest
 
 CONSTANT = ("always-clarify", "always-execute")
 CURVE = "curve.jsonl"
@@ -33,12 +33,13 @@ LATER = ("later_split", "later_states")
 def iterate(settings: Settings) -> dict[str, Any]:
     """Run all rounds; returns the summary that the command prints.
 
-    Raises UsageError for a folder with rounds of other states or settings and for a mean of adapters, and whatever a
-    stage raises.
+    Raises UsageError for a folder with rounds of other states or settings, for a mean of adapters and for states held
+    out that are learned from, and whatever a stage raises.
     """
     folder = Path(settings.out)
     if settings.soup > 1 and settings.options.lora:
         raise UsageError(f"--soup {settings.soup}: adapters have no mean; train all weights (--full)")
+    _refuse_states(settings)
     learned = sidecar.read_meta(folder / "round-1" / "policy").get("asked")
     if learned not in (None, _asked(settings, None)):
         raise UsageError(f"{folder}: holds rounds of other states or settings; choose another --out")
@@ -63,6 +64,30 @@ def iterate(settings: Settings) -> dict[str, Any]:
         "curve": curve,
         "exit_code": 0 if whole else 3,
     }
+
+
+def _refuse_states(settings: Settings) -> None:
+    """Raises UsageError for more states than a split has, and for some held out that are learned from too."""
+    learned = [("--n-states", settings.split, settings.n_states)]
+    if settings.rounds > 1:
+        learned.append(("--later-states", settings.later_split, settings.later_states))
+    held_out = _marks(settings, "--n-test", settings.test_split, settings.n_test)
+    for flag, split, count in learned:
+        if same := examples.shared(_marks(settings, flag, split, count), held_out):
+            raise UsageError(
+                f"{settings.dataset or settings.world}: --test-split {settings.test_split}: is not held out from split "
+                f"{split}, which is learned from ({same})"
+            )
+
+
+def _marks(settings: Settings, flag: str, split: str, count: int | None) -> set[tuple[str, str]]:
+    """What the states of a split are known by: those that are played, or all that a world has."""
+    found = states(settings, split)
+    if settings.dataset:
+        if count and count > len(found):
+            raise UsageError(f"{flag} {count} is more than the {len(found)} states there are of split {split}")
+        found = found[:count]
+    return {mark for state in found for mark in examples.marks(state.id, state.query, state.family)}
 
 
 def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -> tuple[Path, int]:

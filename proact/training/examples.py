@@ -124,20 +124,26 @@ def leaks(train: Iterable[PreferencePair], files: Iterable[Path]) -> None:
     """
     known: set[tuple[str, str]] = set()
     for pair in train:
-        known |= _marks(pair.state_id, str(pair.state.get("query")), pair.family)
+        known |= marks(pair.state_id, str(pair.state.get("query")), pair.family)
     for file in files:
         for line in jsonl.lines(file):
             record = jsonl.decode_object(line, file)
             inner = record.get("state")
             state = inner if isinstance(inner, dict) else record
             name = record.get("state_id") or state.get("id")
-            marks = _marks(name, state.get("query"), record.get("family") or state.get("family"))
-            if shared := sorted(known & marks):
-                kind, value = shared[0]
-                shown = value if len(value) <= 60 else f"{value[:59]}…"
-                raise UsageError(f"{file}:{line.number}: is also in the training pairs (same {kind}: {shown})")
+            found = marks(name, state.get("query"), record.get("family") or state.get("family"))
+            if same := shared(known, found):
+                raise UsageError(f"{file}:{line.number}: is also in the training pairs ({same})")
 
 
-def _marks(name: Any, query: Any, kind: Any) -> set[tuple[str, str]]:
+def shared(some: set[tuple[str, str]], others: set[tuple[str, str]]) -> str:
+    """One of the marks that both have, in words; empty when there is none."""
+    for kind, value in sorted(some & others)[:1]:
+        return f"same {kind}: {value if len(value) <= 60 else f'{value[:59]}…'}"
+    return ""
+
+
+def marks(name: Any, query: Any, kind: Any) -> set[tuple[str, str]]:
+    """What a state is known by on both sides of a split."""
     found = (("state", name), ("request", query), ("family", kind))
     return {(mark, " ".join(value.split())) for mark, value in found if isinstance(value, str) and value}

@@ -36,7 +36,8 @@ def refused(cli: Cli, base: Path, *more: object) -> str:
     ran = cli("iterate", "--rounds", 2, "--model", base, "--epochs", 1, *FEW, *more, "--out", "rounds")
     assert ran.code == 2, ran.err
     assert not Path("rounds").exists()
-    (line,) = ran.err.strip().splitlines()
+    line: str = ran.err.strip().splitlines()[-1]
+    assert line.startswith(("proact: ", "Error: "))
     return line
 
 
@@ -54,6 +55,14 @@ def refused(cli: Cli, base: Path, *more: object) -> str:
         ((*FILE, "--later-split", "nosuch"), "the data set holds no state of split nosuch; it has"),
         ((*FILE, "--n-states", 100), "--n-states 100 is more than the 4 states there are of split train"),
         ((*FILE, "--n-test", 100), "--n-test 100 is more than the 3 states there are of split test"),
+        ((*WORLD, "--lr", "inf"), "a number on the command line is not finite"),
+        ((*WORLD, "--alpha", "inf"), "a number on the command line is not finite"),
+        ((*WORLD, "--epochs", "inf"), "a number on the command line is not finite"),
+        ((*WORLD, "--beta", "inf"), "a number on the command line is not finite"),
+        ((*WORLD, "--alpha", "-1"), "--alpha"),
+        ((*WORLD, "--lr", 0), "--lr"),
+        ((*WORLD, "--seed", "-1"), "--seed"),
+        ((*WORLD, "--seed", "4294967296"), "--seed"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_played(

@@ -84,11 +84,10 @@ def plan(options: Options, parameters: int, layers: int) -> Plan:
     asked_for(options, where)
     small = parameters < SMALL
     loss = losses(options.loss, options.target)
-    lora = options.lora or options.qlora
     depth = _depth(options, layers)
     if (options.layers or 0) > depth:
         raise UsageError(f"--layers {options.layers}: the policy has {depth}")
-    learning = options.layers or (-(-depth // UPPER) if lora and where == "cpu" else depth)
+    learning = options.layers or (-(-depth // UPPER) if options.lora and where == "cpu" else depth)
     return Plan(
         model=options.model,
         start=options.start,
@@ -96,10 +95,10 @@ def plan(options: Options, parameters: int, layers: int) -> Plan:
         device=where,
         short_floats=causal.short_floats(),
         epochs=options.epochs,
-        lr=options.lr or _rate(lora, small, learning < depth),
+        lr=_rate(options.lora, small, learning < depth) if options.lr is None else options.lr,
         beta=options.beta,
-        lora=lora,
-        lora_r=(options.lora_r or (8 if small else 16)) if lora else 0,
+        lora=options.lora,
+        lora_r=(options.lora_r or (8 if small else 16)) if options.lora else 0,
         depth=depth,
         layers=learning,
         qlora=options.qlora,
@@ -127,9 +126,13 @@ def _depth(options: Options, layers: int) -> int:
 
 
 def asked_for(options: Options, where: str) -> None:
-    """Raises UsageError for hardware or a package that was asked for and is absent: no other run takes its place."""
+    """Raises UsageError for options that contradict each other, and for hardware or a package that is absent: no other
+    run takes the place of the one asked for."""
     import torch
 
+    if not options.lora and (options.lora_r or options.qlora):
+        adapter = "--qlora" if options.qlora else f"--lora-r {options.lora_r}"
+        raise UsageError(f"{adapter} is of an adapter, and --full trains none; give one of them")
     if options.qlora and where != "cuda":
         raise UsageError("--qlora needs an NVIDIA GPU, and there is none here")
     if options.qlora and importlib.util.find_spec("bitsandbytes") is None:
@@ -142,6 +145,8 @@ def asked_for(options: Options, where: str) -> None:
 def losses(named: str, target: Target) -> list[str]:
     """The losses named on the command line. Raises UsageError for one that there is not, or does not fit."""
     found = named.split(",")
+    if rewarded.NAME in found and len(found) > 1:
+        raise UsageError(f"--loss {named}: {rewarded.NAME} stands alone")
     if found == [rewarded.NAME]:
         if target == "text":
             raise UsageError("--loss reward: compares the words of the actions, not texts (--target action)")

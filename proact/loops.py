@@ -21,6 +21,7 @@ from proact.rollout import Rules
 from proact.rounds import Played, Settings, learn, play, price, priced_by, refuse_more, states
 from proact.stats.intervals import t_interval
 from proact.training import examples, manifest
+from proact.training.plan import foresee
 
 CONSTANT = ("always-clarify", "always-execute")
 CURVE = "curve.jsonl"
@@ -39,13 +40,15 @@ def iterate(settings: Settings) -> dict[str, Any]:
     folder = Path(settings.out)
     if settings.soup > 1 and settings.options.lora:
         raise UsageError(f"--soup {settings.soup}: adapters have no mean; train all weights (--full)")
+    spec = priced_by(settings)
     _refuse_states(settings)
+    foresee(settings.options)
     learned = sidecar.read_meta(folder / "round-1" / "policy").get("asked")
     if learned not in (None, _asked(settings, None)):
         raise UsageError(f"{folder}: holds rounds of other states or settings; choose another --out")
     for number in range(1, settings.rounds + 1):
         refuse_more(_plays(folder / f"round-{number}"), _states(settings, number))
-    fixed = [*CONSTANT, *([f"optimal:{priced_by(settings).alpha:g}"] if settings.world else [])]
+    fixed = [*CONSTANT, *([f"optimal:{spec.alpha:g}"] if settings.world else [])]
     curve = [_measured(settings, folder / "baselines", name, name) for name in fixed]
     policy: Path | None = None
     lost = 0

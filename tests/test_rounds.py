@@ -33,7 +33,9 @@ def states() -> list[Row]:
 def refused(cli: Cli, base: Path, *more: object) -> str:
     """The line with which rounds are refused that have played nothing."""
     write_lines("states.jsonl", states())
-    ran = cli("iterate", "--rounds", 2, "--model", base, "--epochs", 1, *FEW, *more, "--out", "rounds")
+    ran = cli(
+        "iterate", "--rounds", 2, "--model", base, "--epochs", 1, *FEW, *more, "--out", "rounds", HF_HUB_OFFLINE="1"
+    )
     assert ran.code == 2, ran.err
     assert not Path("rounds").exists()
     line: str = ran.err.strip().splitlines()[-1]
@@ -55,6 +57,11 @@ def refused(cli: Cli, base: Path, *more: object) -> str:
         ((*FILE, "--later-split", "nosuch"), "the data set holds no state of split nosuch; it has"),
         ((*FILE, "--n-states", 100), "--n-states 100 is more than the 4 states there are of split train"),
         ((*FILE, "--n-test", 100), "--n-test 100 is more than the 3 states there are of split test"),
+        ((*FILE, "--spec", "nosuch"), "unknown reward spec 'nosuch'"),
+        ((*WORLD, "--loss", "nosuch"), "--loss nosuch: expected reward, or one or several of"),
+        ((*WORLD, "--model", "nosuch/model"), "nosuch/model: cannot be loaded: "),
+        ((*WORLD, "--depth", 9), "has 2 layers"),
+        ((*WORLD, "--depth", 1, "--layers", 2), "--layers 2: the policy has 1"),
         ((*WORLD, "--lr", "inf"), "a number on the command line is not finite"),
         ((*WORLD, "--alpha", "inf"), "a number on the command line is not finite"),
         ((*WORLD, "--epochs", "inf"), "a number on the command line is not finite"),

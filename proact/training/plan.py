@@ -25,6 +25,8 @@ LOSSES = (
     "sft",
 )
 """TRL's losses that need no further setting."""
+LIBRARIES = ("trl", "peft", "accelerate", "datasets")
+"""What trains, beside what runs a model."""
 UPPER = 3
 """On a CPU an adapter is in one layer of so many: what lies below is computed once, which leaves time for pairs."""
 SMALL = 1_000_000_000
@@ -109,6 +111,22 @@ def plan(options: Options, parameters: int, layers: int) -> Plan:
     )
 
 
+def foresee(options: Options) -> None:
+    """Raises UsageError for what a training with these options would end with, as far as that can be told without the
+    weights of its base."""
+    from proact.llm import causal
+
+    causal.needed(*LIBRARIES)
+    from transformers import AutoConfig
+
+    with causal.quiet():
+        try:
+            config = AutoConfig.from_pretrained(causal.source(options.model))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{options.model}: cannot be loaded: {str(error).splitlines()[0]}") from None
+    plan(options, 0, config.get_text_config().num_hidden_layers)
+
+
 def _rate(lora: bool, small: bool, upper_only: bool) -> float:
     """A learning rate: the fewer weights learn, the larger the steps that they can take."""
     if lora:
@@ -119,7 +137,10 @@ def _rate(lora: bool, small: bool, upper_only: bool) -> float:
 
 
 def _depth(options: Options, layers: int) -> int:
-    """Layers of the base that the policy keeps. Raises UsageError for texts, which all layers must write."""
+    """Layers of the base that the policy keeps. Raises UsageError for more than there are, and for fewer where texts
+    are learned, which all layers must write."""
+    if (options.depth or 0) > layers:
+        raise UsageError(f"--depth {options.depth}: {options.model} has {layers} layers")
     if options.target == "text" and options.depth not in (None, layers):
         raise UsageError(f"--depth {options.depth}: writing takes all layers (--target action)")
     return options.depth or layers
@@ -182,7 +203,7 @@ def packages() -> dict[str, str]:
     """The versions that a result depends on."""
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("torch", "transformers", "trl", "peft", "accelerate", "datasets")}
+    return {name: version(name) for name in ("torch", "transformers", *LIBRARIES)}
 
 
 def as_json(found: Plan) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from proact.training.plan import foresee
 
 CONSTANT = ("always-clarify", "always-execute")
 CURVE = "curve.jsonl"
+FINISHED = "finished"
+"""Of the meta file of a round: what it was asked for."""
 NO_PART = ("rounds", "test_split", "n_test", "test_replicates", "base_url", "isolation", "even_if_constant")
 """Settings that a policy does not depend on."""
 LATER = ("later_split", "later_states")
@@ -43,8 +45,7 @@ def iterate(settings: Settings) -> dict[str, Any]:
     spec = priced_by(settings)
     _refuse_states(settings)
     foresee(settings.options)
-    learned = sidecar.read_meta(folder / "round-1" / "policy").get("asked")
-    if learned not in (None, _asked(settings, None)):
+    if _finished(folder / "round-1") not in (None, _asked(settings, None)):
         raise UsageError(f"{folder}: holds rounds of other states or settings; choose another --out")
     for number in range(1, settings.rounds + 1):
         refuse_more(_plays(folder / f"round-{number}"), _states(settings, number))
@@ -101,7 +102,7 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
     """
     played, rewards, pairs = _plays(folder), folder / "rewards.jsonl", folder / "pairs.jsonl"
     output, asked = folder / "policy", _asked(settings, policy)
-    if sidecar.read_meta(output).get("asked") == asked and (output / manifest.FILE).is_file():
+    if _finished(folder) == asked and (output / manifest.FILE).is_file():
         console.note(f"iterate: {folder.name}: finished before")
         return output, 0
     console.note(f"iterate: {folder.name}: playing, going on by {policy or 'an answer at once'}")
@@ -123,8 +124,15 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
     lost += price(settings, played, rewards, pairs)
     learn(settings, pairs, output, str(policy) if policy else None)
     if not lost:
-        sidecar.write_meta(output, {"asked": asked})
+        sidecar.write_meta(folder / FINISHED, {"asked": asked})
     return output, lost
+
+
+def _finished(folder: Path) -> Any:
+    """What a round was asked for that ended without a missing line."""
+    # Older rounds have it where the manifest of a policy.gguf stands that is written beside them.
+    metas = (sidecar.read_meta(folder / name) for name in (FINISHED, "policy"))
+    return next((meta["asked"] for meta in metas if "asked" in meta), None)
 
 
 def _plays(folder: Path) -> Path:
@@ -141,7 +149,7 @@ def _states(settings: Settings, number: int) -> Played:
 
 
 def _asked(settings: Settings, policy: Path | None) -> str:
-    """All that decides what a round learns. It stands beside the policy of a finished round without a missing line."""
+    """All that decides what a round learns."""
     no_part = NO_PART if policy else (*NO_PART, *LATER)
     told = {name: value for name, value in msgspec.to_builtins(settings).items() if name not in no_part}
     states = [line.raw for line in jsonl.lines(Path(settings.dataset))] if settings.dataset else []

@@ -1,11 +1,11 @@
-"""What `iterate` refuses before it plays anything."""
+"""What `iterate` refuses before it plays anything, and how it knows a round that is finished."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from support import Cli, Row, Zygote, state, write_lines
+from support import Cli, Row, Zygote, state, succeeded, write_lines
 
 pytest.importorskip("torch")
 
@@ -76,3 +76,21 @@ def test_what_cannot_be_done_is_said_before_anything_is_played(
     cli: Cli, base: Path, options: tuple[object, ...], message: str
 ) -> None:
     assert message in refused(cli, base, *options)
+
+
+def test_a_round_is_known_as_finished_beside_an_export_of_its_policy(cli: Cli, base: Path) -> None:
+    how = ("iterate", "--rounds", 1, *WORLD, "--model", base, "--epochs", 1, *FEW, "--out", "rounds")
+    succeeded(cli(*how))
+    beside = Path("rounds/round-1/policy.meta.json")
+    beside.write_text('{"version": "of what was exported"}', "utf-8")
+    assert "round-1: finished before" in succeeded(cli(*how)).err
+    assert beside.read_text("utf-8") == '{"version": "of what was exported"}'
+
+
+def test_a_finished_round_of_an_older_folder_is_known(cli: Cli, base: Path) -> None:
+    how = ("iterate", "--rounds", 1, *WORLD, "--model", base, "--epochs", 1, *FEW, "--out", "rounds")
+    succeeded(cli(*how))
+    Path("rounds/round-1/finished.meta.json").rename("rounds/round-1/policy.meta.json")
+    assert "round-1: finished before" in succeeded(cli(*how)).err
+    other = cli(*how, "--alpha", 0.6)
+    assert (other.code, "holds rounds of other states or settings" in other.err) == (2, True)

@@ -18,12 +18,15 @@ from proact.errors import UsageError
 from proact.keys import digest
 from proact.records import Reward, Trajectory
 from proact.rollout import Rules
-from proact.rounds import Played, Settings, learn, play, price, priced_by, refuse_more
+from proact.rounds import Played, Settings, learn, play, price, priced_by, refuse_more, states
 from proact.stats.intervals import t_interval
-from proact.training import manifest
+from proact.training import examples, manifest
+from proact.training.plan import foresee
 
 CONSTANT = ("always-clarify", "always-execute")
 CURVE = "curve.jsonl"
+FINISHED = "finished"
+"""Of the meta file of a round: what it was asked for."""
 NO_PART = ("rounds", "test_split", "n_test", "test_replicates", "base_url", "isolation", "even_if_constant")
 """Settings that a policy does not depend on."""
 LATER = ("later_split", "later_states")
@@ -33,18 +36,20 @@ LATER = ("later_split", "later_states")
 def iterate(settings: Settings) -> dict[str, Any]:
     """Run all rounds; returns the summary that the command prints.
 
-    Raises UsageError for a folder with rounds of other states or settings and for a mean of adapters, and whatever a
-    stage raises.
+    Raises UsageError for a folder with rounds of other states or settings, for a mean of adapters and for states held
+    out that are learned from, and whatever a stage raises.
     """
     folder = Path(settings.out)
     if settings.soup > 1 and settings.options.lora:
         raise UsageError(f"--soup {settings.soup}: adapters have no mean; train all weights (--full)")
-    learned = sidecar.read_meta(folder / "round-1" / "policy").get("asked")
-    if learned not in (None, _asked(settings, None)):
+    spec = priced_by(settings)
+    _refuse_states(settings)
+    foresee(settings.options)
+    if _finished(folder / "round-1") not in (None, _asked(settings, None)):
         raise UsageError(f"{folder}: holds rounds of other states or settings; choose another --out")
     for number in range(1, settings.rounds + 1):
         refuse_more(_plays(folder / f"round-{number}"), _states(settings, number))
-    fixed = [*CONSTANT, *([f"optimal:{priced_by(settings).alpha:g}"] if settings.world else [])]
+    fixed = [*CONSTANT, *([f"optimal:{spec.alpha:g}"] if settings.world else [])]
     curve = [_measured(settings, folder / "baselines", name, name) for name in fixed]
     policy: Path | None = None
     lost = 0
@@ -65,6 +70,30 @@ def iterate(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _refuse_states(settings: Settings) -> None:
+    """Raises UsageError for more states than a split has, and for some held out that are learned from too."""
+    learned = [("--n-states", settings.split, settings.n_states)]
+    if settings.rounds > 1:
+        learned.append(("--later-states", settings.later_split, settings.later_states))
+    held_out = _marks(settings, "--n-test", settings.test_split, settings.n_test)
+    for flag, split, count in learned:
+        if same := examples.shared(_marks(settings, flag, split, count), held_out):
+            raise UsageError(
+                f"{settings.dataset or settings.world}: --test-split {settings.test_split}: is not held out from split "
+                f"{split}, which is learned from ({same})"
+            )
+
+
+def _marks(settings: Settings, flag: str, split: str, count: int | None) -> set[tuple[str, str]]:
+    """What the states of a split are known by: those that are played, or all that a world has."""
+    found = states(settings, split)
+    if settings.dataset:
+        if count and count > len(found):
+            raise UsageError(f"{flag} {count} is more than the {len(found)} states there are of split {split}")
+        found = found[:count]
+    return {mark for state in found for mark in examples.marks(msgspec.to_builtins(state))}
+
+
 def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -> tuple[Path, int]:
     """One round: the folder of its policy, and how many lines were missing to learn from.
 
@@ -73,7 +102,7 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
     """
     played, rewards, pairs = _plays(folder), folder / "rewards.jsonl", folder / "pairs.jsonl"
     output, asked = folder / "policy", _asked(settings, policy)
-    if sidecar.read_meta(output).get("asked") == asked and (output / manifest.FILE).is_file():
+    if _finished(folder) == asked and (output / manifest.FILE).is_file():
         console.note(f"iterate: {folder.name}: finished before")
         return output, 0
     console.note(f"iterate: {folder.name}: playing, going on by {policy or 'an answer at once'}")
@@ -95,8 +124,15 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
     lost += price(settings, played, rewards, pairs)
     learn(settings, pairs, output, str(policy) if policy else None)
     if not lost:
-        sidecar.write_meta(output, {"asked": asked})
+        sidecar.write_meta(folder / FINISHED, {"asked": asked})
     return output, lost
+
+
+def _finished(folder: Path) -> Any:
+    """What a round was asked for that ended without a missing line."""
+    # Older rounds have it where the manifest of a policy.gguf stands that is written beside them.
+    metas = (sidecar.read_meta(folder / name) for name in (FINISHED, "policy"))
+    return next((meta["asked"] for meta in metas if "asked" in meta), None)
 
 
 def _plays(folder: Path) -> Path:
@@ -113,7 +149,7 @@ def _states(settings: Settings, number: int) -> Played:
 
 
 def _asked(settings: Settings, policy: Path | None) -> str:
-    """All that decides what a round learns. It stands beside the policy of a finished round without a missing line."""
+    """All that decides what a round learns."""
     no_part = NO_PART if policy else (*NO_PART, *LATER)
     told = {name: value for name, value in msgspec.to_builtins(settings).items() if name not in no_part}
     states = [line.raw for line in jsonl.lines(Path(settings.dataset))] if settings.dataset else []

@@ -16,6 +16,7 @@ from proact.errors import UsageError
 from proact.executor import Task
 from proact.keys import digest, digest64
 from proact.llm import Options as ModelOptions
+from proact.records import State
 from proact.rewards.specs import Spec, spec_named
 from proact.sandbox import Isolation
 from proact.stage import INTERRUPTED
@@ -75,6 +76,12 @@ class Played(msgspec.Struct, frozen=True):
         return f"split {self.split}: {count} after {self.skip}, {self.replicates} replicates"
 
 
+def states(settings: Settings, split: str) -> list[State]:
+    """All states of a split; of a world, which makes as many as one likes, those of one round through its starts."""
+    told = _generate(settings, Path(), Played(split, 0, None, 1))
+    return [placed.state for placed in generate.states(told, Task("generate", b"", settings.dataset))]
+
+
 def refuse_more(out: Path, played: Played) -> None:
     """Raises UsageError for a file that holds other plays: they would be learned from, or measured, as if asked for."""
     before = sidecar.read_meta(out).get(PLAYED)
@@ -86,7 +93,11 @@ def play(settings: Settings, out: Path, played: Played, **more: Any) -> int:
     """How many lines were missing. Raises UsageError as `refuse_more` does."""
     refuse_more(out, played)
     sidecar.write_meta(out, {**sidecar.read_meta(out), PLAYED: msgspec.to_builtins(played)})
-    told = generate.Settings(
+    return int(_stage("generate", _generate(settings, out, played, **more), settings.dataset)["missing"])
+
+
+def _generate(settings: Settings, out: Path, played: Played, **more: Any) -> generate.Settings:
+    return generate.Settings(
         out=str(out),
         model=settings.assistant,
         mode="synthetic" if settings.world else "dataset",
@@ -102,7 +113,6 @@ def play(settings: Settings, out: Path, played: Played, **more: Any) -> int:
         isolation=settings.isolation,
         **more,
     )
-    return int(_stage("generate", told, settings.dataset)["missing"])
 
 
 def price(settings: Settings, played: Path, rewards: Path, pairs: Path) -> int:

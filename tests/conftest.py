@@ -89,6 +89,7 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny model, for tests that train it."""
+    pytest.importorskip("torch")
     from tiny import tiny_model
 
     return tiny_model(tmp_path_factory.mktemp("tiny") / "base")

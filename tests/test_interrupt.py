@@ -78,9 +78,11 @@ def test_twice_ends_at_once(tmp_path: Path, server: ChatServer) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_no_stage_of_a_round_goes_on_with_a_part_of_the_one_before(tmp_path: Path, number: signal.Signals) -> None:
+def test_no_stage_of_a_round_goes_on_with_a_part_of_the_one_before(
+    tmp_path: Path, base: Path, number: signal.Signals
+) -> None:
     world = ("--world", "keyring", "--n-test", 1, "--test-replicates", 1, "--n-states", 78, "--replicates", 50)
-    process = Command(tmp_path).start("iterate", *world, "--out", "rounds", "--json")
+    process = Command(tmp_path).start("iterate", *world, "--model", base, "--out", "rounds", "--json")
     played = tmp_path / "rounds" / "round-1" / "trajectories.jsonl"
     until = time.monotonic() + 60
     while not (played.is_file() and played.stat().st_size) and time.monotonic() < until:

@@ -102,7 +102,7 @@ def test_rounds_go_on_with_the_mean_of_several_trainings(cli: Cli, base: Path) -
     assert {row["continuation"] for row in again} == {"trained:rounds/round-1/policy"}
     # Killed after its learners, a round only takes their mean.
     made = weights(Path("rounds/round-2/policy"))
-    Path("rounds/round-2/policy.meta.json").unlink()
+    Path("rounds/round-2/finished.meta.json").unlink()
     Path("rounds/round-2/policy/policy.json").unlink()
     repeated = succeeded(cli("iterate", "--rounds", 2, *learn, *size, "--soup", 2, "--full"))
     assert json.loads(repeated.out) == json.loads(ran.out)

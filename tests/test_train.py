@@ -185,6 +185,12 @@ def test_text_is_trained_as_it_stands_in_the_file(cli: Cli, base: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--lr", "0"), "--lr"),
+        (("--seed", "-1"), "--seed"),
+        (("--seed", "4294967296"), "--seed"),
+        (("--loss", "reward,sigmoid"), "--loss reward,sigmoid: reward stands alone"),
+        (("--full", "--lora-r=4"), "--lora-r 4 is of an adapter, and --full trains none"),
+        (("--full", "--qlora"), "--qlora is of an adapter, and --full trains none"),
         (("--report-to", "carrier-pigeon"), "--report-to carrier-pigeon: expected none, wandb, mlflow, trackio"),
         (("--report-to", "wandb"), "--report-to wandb needs the package: pip install wandb"),
         (("--model", "no/such/folder"), "no/such/folder: cannot be loaded"),

@@ -18,7 +18,17 @@ def perform(stage: ModuleType, settings: Any, source: str | None, json: bool) ->
 
     from proact.executor import Local, Task
 
-    name, body = stage.__name__.rpartition(".")[2], msgspec.json.encode(settings)
+    name, body = stage.__name__.rpartition(".")[2], written(settings)
+    with console.aside():
+        (result,) = Local().map([Task(name, body, source)])
+    finish(msgspec.json.decode(result), stage.show, json)
+
+
+def written(settings: Any) -> bytes:
+    """Settings as JSON. Raises UsageError for a number that is not finite."""
+    import msgspec
+
+    body = msgspec.json.encode(settings)
     try:
         sound = msgspec.json.decode(body, type=type(settings)) == settings
     except msgspec.ValidationError:
@@ -26,9 +36,7 @@ def perform(stage: ModuleType, settings: Any, source: str | None, json: bool) ->
     if not sound:
         # JSON has no infinity, so it has become null.
         raise UsageError("a number on the command line is not finite")
-    with console.aside():
-        (result,) = Local().map([Task(name, body, source)])
-    finish(msgspec.json.decode(result), stage.show, json)
+    return body
 
 
 def finish(report: dict[str, Any], show: Callable[[dict[str, Any]], None], json: bool) -> None:

@@ -9,14 +9,14 @@ import typer
 from typer import Option
 
 from proact import console
-from proact.cli.command import finish, perform
+from proact.cli.command import finish, perform, written
 from proact.cli.options import PAIRS, REWARDS, SEEDS, TRAJECTORIES, Isolation, Json, named_model, unfit
 from proact.errors import UsageError
 
 POLICY = Path("outputs/policy")
 Base = Annotated[str, Option("--model", help="local:smollm2, local:FILE.gguf, or a Hugging Face name or folder.")]
 Epochs = Annotated[float, Option(min=0.01, help="Passes over the pairs.")]
-Rate = Annotated[float | None, Option(min=0, help="Learning rate. [default: by size and method]")]
+Rate = Annotated[float | None, Option(min=1e-12, help="Learning rate. [default: by size and method]")]
 Beta = Annotated[
     float, Option(min=0.001, help="Pull to the base; with reward, the advantage at which the odds are e to 1.")
 ]
@@ -33,6 +33,8 @@ Layers = Annotated[
 ]
 Batch = Annotated[int | None, Option(min=1, help="Pairs a step. [default: 8; on a GPU 16]")]
 Target = Literal["action", "text"]
+MOST = 2**32 - 1
+"""The largest seed that the libraries of training take."""
 
 
 def train(
@@ -51,7 +53,7 @@ def train(
     qlora: Annotated[bool, Option("--qlora", help="The adapter on a base of 4 bits; needs a GPU.")] = False,
     batch_size: Batch = None,
     loss: Loss = "sigmoid",
-    seed: Annotated[int, Option(help="Of the split, the adapter and the order.")] = 0,
+    seed: Annotated[int, Option(min=0, max=MOST, help="Of the split, the adapter and the order.")] = 0,
     eval_fraction: Annotated[float, Option(min=0, max=0.9, help="Share of the state families that is held out.")] = 0.1,
     held_out: Annotated[
         list[Path] | None, Option(help="States, trajectories or pairs meant for evaluation: refuse to train on them.")
@@ -156,7 +158,7 @@ def iterate(
     base_url: Annotated[str | None, Option(help="An OpenAI-compatible server for the assistant.")] = None,
     max_turns: Annotated[int, Option(min=2, help="Assistant turns of a conversation.")] = 5,
     spec: Annotated[str, Option(help="Reward spec.")] = "default",
-    alpha: Annotated[float | None, Option(help="Weight of the whole cost.")] = None,
+    alpha: Annotated[float | None, Option(min=0, help="Weight of the whole cost.")] = None,
     model: Base = "local:smollm2",
     epochs: Epochs = 3.0,
     lr: Rate = None,
@@ -173,7 +175,7 @@ def iterate(
             min=1, help="Train so many times on the pairs of a round, in other orders; the mean goes on. With --full."
         ),
     ] = 1,
-    seed: Annotated[int, Option(help="Of everything that is drawn.")] = 0,
+    seed: Annotated[int, Option(min=0, max=MOST, help="Of everything that is drawn.")] = 0,
     isolation: Isolation = "auto",
     even_if_constant: Annotated[bool, Option("--even-if-constant", help="Train constant policies too.")] = False,
     json: Json = False,
@@ -227,6 +229,7 @@ def iterate(
         isolation=isolation,
         even_if_constant=even_if_constant,
     )
+    written(settings)
     with console.aside():
         report = loops.iterate(settings)
     finish(report, loops.show, json)

@@ -78,7 +78,7 @@ class Generate:
         self.plugins = [load_plugin(Path(path)) for path in settings.plugins]
         self.world = WORLDS[settings.world] if settings.world else None
         self.settings = settings = _resolved(settings, self.world)
-        self.placed = self._states(task)
+        self.placed = states(settings, task)
         available = personas(Path(settings.personas) if settings.personas else None)
         if self.world:
             available[self.world.persona.name] = self.world.persona
@@ -119,20 +119,6 @@ class Generate:
         with self.sandbox:
             summary = run_paid(self._jobs, self._step, paid, sync=self.models.sync, close=self.models.close)
         return self._report(summary)
-
-    def _states(self, task: Task) -> list[Placed]:
-        settings = self.settings
-        if self.world:
-            enough = None if settings.n_states is None else settings.skip + settings.n_states
-            made = self.world.states(settings.split, enough)
-            return select(made, settings.domain, None, settings.skip, settings.n_states, repeat=False)
-        if settings.mode == "synthetic":
-            found = puzzles.states(settings.domain or "coding", settings.skip + (settings.n_states or 50))
-            return [Placed(state, place) for place, state in enumerate(found)][settings.skip :]
-        if task.source is None:
-            raise UsageError("--mode dataset needs a --dataset")
-        found = read_states(Path(task.source), settings.domain, task.start, task.end)
-        return select(found, settings.domain, settings.split, settings.skip, settings.n_states, repeat=settings.repeat)
 
     def _spec(self) -> dict[str, object]:
         settings, rules = self.settings, self.settings.rules
@@ -224,6 +210,21 @@ class Generate:
             "seconds": round(summary.seconds, 2),
             "exit_code": summary.exit_code,
         }
+
+
+def states(settings: Settings, task: Task) -> list[Placed]:
+    """The states that a run plays. Raises UsageError where there are none of the split, or fewer than asked for."""
+    if settings.world:
+        enough = None if settings.n_states is None else settings.skip + settings.n_states
+        made = WORLDS[settings.world].states(settings.split, enough)
+        return select(made, settings.domain, None, settings.skip, settings.n_states, repeat=False)
+    if settings.mode == "synthetic":
+        found = puzzles.states(settings.domain or "coding", settings.skip + (settings.n_states or 50))
+        return [Placed(state, place) for place, state in enumerate(found)][settings.skip :]
+    if task.source is None:
+        raise UsageError("--mode dataset needs a --dataset")
+    found = read_states(Path(task.source), settings.domain, task.start, task.end)
+    return select(found, settings.domain, settings.split, settings.skip, settings.n_states, repeat=settings.repeat)
 
 
 def show(report: dict[str, object]) -> None:

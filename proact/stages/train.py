@@ -19,7 +19,7 @@ from proact.records import PreferencePair
 from proact.training import batches, begun, dpo, examples, manifest, processes, rewarded, trackers
 from proact.training.begun import Begun
 from proact.training.manifest import COURSE, CURVES
-from proact.training.plan import Options, Plan, as_json, asked_for, losses, packages, plan, said
+from proact.training.plan import LIBRARIES, Options, Plan, as_json, asked_for, losses, packages, plan, said
 from proact.training.progress import Course
 
 SAME = ("model", "target", "depth", "layers", "lora", "lora_r", "qlora")
@@ -62,7 +62,7 @@ class TrainRun:
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
-        causal.needed("trl", "peft", "accelerate", "datasets")
+        causal.needed(*LIBRARIES)
         asked_for(self.options, causal.device())
         start = [self.start.weights] if self.start else []
         # Who is told of a training changes nothing in it.

@@ -136,25 +136,30 @@ def leaks(train: Iterable[PreferencePair], files: Iterable[Path]) -> None:
     """
     known: set[tuple[str, str]] = set()
     for pair in train:
-        known |= _marks({"state": pair.state, "state_id": pair.state_id, "family": pair.family, "prompt": pair.prompt})
+        known |= marks({"state": pair.state, "state_id": pair.state_id, "family": pair.family, "prompt": pair.prompt})
     for file in files:
         empty = True
         for line in jsonl.lines(file):
             empty = False
-            marks = _marks(jsonl.decode_object(line, file))
-            if not marks:
+            found = marks(jsonl.decode_object(line, file))
+            if not found:
                 message = "has no state_id, request or family, so it cannot be compared with the training pairs"
                 raise InputError(file, message, line=line.number)
-            if shared := sorted(known & marks):
-                kind, value = shared[0]
-                shown = value if len(value) <= 60 else f"{value[:59]}…"
-                raise UsageError(f"{file}:{line.number}: is also in the training pairs (same {kind}: {shown})")
+            if same := shared(known, found):
+                raise UsageError(f"{file}:{line.number}: is also in the training pairs ({same})")
         if empty:
             raise InputError(file, "is empty, so there is nothing to compare the training pairs with")
 
 
-def _marks(fields: dict[str, Any]) -> set[tuple[str, str]]:
-    """What the states of lines of any kind are compared by."""
+def shared(some: set[tuple[str, str]], others: set[tuple[str, str]]) -> str:
+    """One of the marks that both have, in words; empty when there is none."""
+    for kind, value in sorted(some & others)[:1]:
+        return f"same {kind}: {value if len(value) <= 60 else f'{value[:59]}…'}"
+    return ""
+
+
+def marks(fields: dict[str, Any]) -> set[tuple[str, str]]:
+    """What a state, or a line that holds one, is known by on both sides of a split."""
     inner = fields.get("state")
     state = inner if isinstance(inner, dict) else fields
     requests = [state.get("query"), fields.get("problem"), fields.get("text")]

@@ -25,6 +25,8 @@ LOSSES = (
     "sft",
 )
 """TRL's losses that need no further setting."""
+LIBRARIES = ("trl", "peft", "accelerate", "datasets")
+"""What trains, beside what runs a model."""
 UPPER = 3
 """On a CPU an adapter is in one layer of so many: what lies below is computed once, which leaves time for pairs."""
 SMALL = 1_000_000_000
@@ -84,11 +86,10 @@ def plan(options: Options, parameters: int, layers: int) -> Plan:
     asked_for(options, where)
     small = parameters < SMALL
     loss = losses(options.loss, options.target)
-    lora = options.lora or options.qlora
     depth = _depth(options, layers)
     if (options.layers or 0) > depth:
         raise UsageError(f"--layers {options.layers}: the policy has {depth}")
-    learning = options.layers or (-(-depth // UPPER) if lora and where == "cpu" else depth)
+    learning = options.layers or (-(-depth // UPPER) if options.lora and where == "cpu" else depth)
     return Plan(
         model=options.model,
         start=options.start,
@@ -96,10 +97,10 @@ def plan(options: Options, parameters: int, layers: int) -> Plan:
         device=where,
         short_floats=causal.short_floats(),
         epochs=options.epochs,
-        lr=options.lr or _rate(lora, small, learning < depth),
+        lr=_rate(options.lora, small, learning < depth) if options.lr is None else options.lr,
         beta=options.beta,
-        lora=lora,
-        lora_r=(options.lora_r or (8 if small else 16)) if lora else 0,
+        lora=options.lora,
+        lora_r=(options.lora_r or (8 if small else 16)) if options.lora else 0,
         depth=depth,
         layers=learning,
         qlora=options.qlora,
@@ -108,6 +109,22 @@ def plan(options: Options, parameters: int, layers: int) -> Plan:
         seed=options.seed,
         max_length=options.max_length,
     )
+
+
+def foresee(options: Options) -> None:
+    """Raises UsageError for what a training with these options would end with, as far as that can be told without the
+    weights of its base."""
+    from proact.llm import causal
+
+    causal.needed(*LIBRARIES)
+    from transformers import AutoConfig
+
+    with causal.quiet():
+        try:
+            config = AutoConfig.from_pretrained(causal.source(options.model))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{options.model}: cannot be loaded: {str(error).splitlines()[0]}") from None
+    plan(options, 0, config.get_text_config().num_hidden_layers)
 
 
 def _rate(lora: bool, small: bool, upper_only: bool) -> float:
@@ -120,16 +137,23 @@ def _rate(lora: bool, small: bool, upper_only: bool) -> float:
 
 
 def _depth(options: Options, layers: int) -> int:
-    """Layers of the base that the policy keeps. Raises UsageError for texts, which all layers must write."""
+    """Layers of the base that the policy keeps. Raises UsageError for more than there are, and for fewer where texts
+    are learned, which all layers must write."""
+    if (options.depth or 0) > layers:
+        raise UsageError(f"--depth {options.depth}: {options.model} has {layers} layers")
     if options.target == "text" and options.depth not in (None, layers):
         raise UsageError(f"--depth {options.depth}: writing takes all layers (--target action)")
     return options.depth or layers
 
 
 def asked_for(options: Options, where: str) -> None:
-    """Raises UsageError for hardware or a package that was asked for and is absent: no other run takes its place."""
+    """Raises UsageError for options that contradict each other, and for hardware or a package that is absent: no other
+    run takes the place of the one asked for."""
     import torch
 
+    if not options.lora and (options.lora_r or options.qlora):
+        adapter = "--qlora" if options.qlora else f"--lora-r {options.lora_r}"
+        raise UsageError(f"{adapter} is of an adapter, and --full trains none; give one of them")
     if options.qlora and where != "cuda":
         raise UsageError("--qlora needs an NVIDIA GPU, and there is none here")
     if options.qlora and importlib.util.find_spec("bitsandbytes") is None:
@@ -142,6 +166,8 @@ def asked_for(options: Options, where: str) -> None:
 def losses(named: str, target: Target) -> list[str]:
     """The losses named on the command line. Raises UsageError for one that there is not, or does not fit."""
     found = named.split(",")
+    if rewarded.NAME in found and len(found) > 1:
+        raise UsageError(f"--loss {named}: {rewarded.NAME} stands alone")
     if found == [rewarded.NAME]:
         if target == "text":
             raise UsageError("--loss reward: compares the words of the actions, not texts (--target action)")
@@ -177,7 +203,7 @@ def packages() -> dict[str, str]:
     """The versions that a result depends on."""
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("torch", "transformers", "trl", "peft", "accelerate", "datasets")}
+    return {name: version(name) for name in ("torch", "transformers", *LIBRARIES)}
 
 
 def as_json(found: Plan) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def test_a_pair_longer_than_the_base_reads_is_left_out(cli: Cli, tmp_path: Path,
     assert trained(cli, model, "--epochs", 1, "--eval-fraction", 0, "--full")["left_out"] == 1
     model = tiny_model(tmp_path / "short", context=64, family=family)
     said = cli("train", "--data", "pairs.jsonl", "--model", model, "--output", "none").err.splitlines()[-1]
-    assert said.endswith(f"no pair fits into --max-length 1024 tokens and the 64 that {model} reads")
+    assert said.endswith(f"no pair fits into the 64 tokens that {model} reads")
 
 
 def test_what_is_foretold_fits_into_the_base_too(cli: Cli, tmp_path: Path) -> None:
@@ -162,6 +162,10 @@ def test_a_base_that_cannot_be_trained_is_refused_in_a_line(cli: Cli, base: Path
     said = refused(cli, "train", "--data", "pairs.jsonl", "--model", endless, "--eval-fraction", 0)
     assert said == f"{endless}: its tokenizer has no end-of-text token (eos_token), which ends what is trained"
     silent = _without(base, tmp_path / "silent")
-    (silent / "chat_template.jinja").unlink()
-    said = refused(cli, "train", "--data", "pairs.jsonl", "--model", silent, "--eval-fraction", 0, "--target", "text")
-    assert said == "--target text: the base has no chat template, so it cannot hold a conversation"
+    template = silent / "chat_template.jinja"
+    template.write_text("{{ raise_exception('System role not supported') }}", "utf-8")
+    text = ("train", "--data", "pairs.jsonl", "--model", silent, "--eval-fraction", 0, "--target", "text")
+    refusal = "the chat template refuses the dialogue of s0 pat 0: System role not supported"
+    assert refused(cli, *text) == f"--target text: {refusal}"
+    template.unlink()
+    assert refused(cli, *text) == "--target text: the base has no chat template, so it cannot hold a conversation"

@@ -157,9 +157,10 @@ class TrainRun:
         if self.by_reward:
             for row, word in zip(both[0], examples.subjects(self.split.train), strict=True):
                 row[batches.FORETOLD] = likelihood.words_after(tokenizer, [f" {word}"])[0] if word else []
-        learn, measure = (dpo.fitting(tokenizer, rows, min(chosen.max_length, context)) for rows in both)
+        given = (chosen.max_length, f"--max-length {chosen.max_length} tokens")
+        limit, room = min(given, (context, f"the {context} tokens that {chosen.model} reads"))
+        learn, measure = (dpo.fitting(tokenizer, rows, limit) for rows in both)
         if not learn:
-            room = f"--max-length {chosen.max_length} tokens and the {context} that {chosen.model} reads"
             raise UsageError(f"{self.data}: no pair fits into {room}")
         return (learn, measure), sum(map(len, both)) - len(learn) - len(measure)
 

@@ -70,11 +70,15 @@ def fitting(tokenizer: Any, rows: list[dict[str, Any]], limit: int) -> list[dict
 def _length(tokenizer: Any, row: dict[str, Any]) -> int:
     if isinstance(row["prompt"], str):
         return max(len(tokenizer(row["prompt"] + row[side])["input_ids"]) + 1 for side in ("chosen", "rejected"))
+    from jinja2 import TemplateError
+
     if not tokenizer.chat_template:
         raise UsageError("--target text: the base has no chat template, so it cannot hold a conversation")
-    texts = (
-        tokenizer.apply_chat_template(row["prompt"] + row[side], tokenize=False) for side in ("chosen", "rejected")
-    )
+    sides = (row["prompt"] + row[side] for side in ("chosen", "rejected"))
+    try:
+        texts = [tokenizer.apply_chat_template(said, tokenize=False) for said in sides]
+    except TemplateError as error:
+        raise UsageError(f"--target text: the chat template refuses the dialogue of {row[DIALOGUE]}: {error}") from None
     return max(len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)
 
 

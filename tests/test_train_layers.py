@@ -88,6 +88,15 @@ def test_a_start_that_does_not_fit_is_refused(cli: Cli, base: Path) -> None:
     assert (ran.code, "policy: holds other weights than its policy.json describes" in ran.err) == (2, True)
 
 
+def test_an_adapter_is_no_model_to_begin_with(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(8))
+    trained(cli, base, "--epochs", 1)
+    for method in ("--lora", "--full"):
+        ran = cli("train", "--data", "pairs.jsonl", "--model", "policy", "--output", "p", method)
+        told = "proact: policy: is an adapter, no model; go on from it with --model BASE --start policy"
+        assert (ran.code, ran.err.strip()) == (2, told)
+
+
 def test_layers_of_a_model_that_is_no_plain_stack_are_refused(cli: Cli, base: Path) -> None:
     from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 

@@ -17,7 +17,7 @@ from proact import __version__, console, jsonl, sidecar
 from proact.errors import OutputError, SpecConflict, UsageError
 from proact.executor import Task
 from proact.keys import digest
-from proact.llm import causal, likelihood
+from proact.llm import causal, learned, likelihood
 from proact.records import PreferencePair
 from proact.training import batches, dpo, examples, manifest, rewarded, trackers
 from proact.training.manifest import COURSE, CURVES, RUN
@@ -112,7 +112,7 @@ class TrainRun:
         """Weights can only take the place of others like them."""
         if self.start is None or self.options.start is None:
             return
-        manifest.unchanged(Path(self.options.start), self.start)
+        learned.unchanged(Path(self.options.start), self.start)
         theirs, ours = {**self.start.settings, "weights": self.start.base_fingerprint}, as_json(chosen)
         for name, value in {**{name: ours[name] for name in SAME}, "weights": base}.items():
             if (other := theirs.get(name)) != value:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
-from tiny import means, pairs, tiny_model
+from tiny import means, pairs, tiny_model, trained
 
 from proact.errors import ModelError, UsageError
 from proact.llm import Request, causal, hf, likelihood, prefixes
@@ -185,6 +185,17 @@ def test_a_manifest_without_its_families_is_refused(cli: Cli, policy: Path) -> N
     ran = cli("generate", *WORLD, "--policy", "trained:policy")
     told = "policy/policy.json: is not the manifest of a trained policy: Object missing required field `train`"
     assert (ran.code, told in ran.err, len(ran.err.splitlines())) == (2, True, 1)
+
+
+@pytest.mark.parametrize("family", ["GPT2", "Mixtral", "Falcon", "Bloom"])
+def test_models_of_other_architectures_are_trained_and_asked(cli: Cli, family: str) -> None:
+    write_lines("pairs.jsonl", pairs(8))
+    base = tiny_model(Path("other"), family=family)
+    trained(cli, base, "--epochs", 1, "--lr", 0.01)
+    one = decision("Write function number 7; you must ask me what it does.")
+    model, tokenizer, _ = causal.load(str(base), Path("policy"))
+    clarify, execute = means(model, tokenizer, action_prompt(one.state, one.persona.profile, one.messages))
+    assert asked(Path("policy"), one)[0] == pytest.approx(1 / (1 + exp(execute - clarify)), abs=0.02)
 
 
 def test_an_unknown_policy_names_the_choices() -> None:

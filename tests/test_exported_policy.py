@@ -91,6 +91,27 @@ def test_both_files_belong_together(cli: Cli, made: Path) -> None:
         Trained("policy.gguf")
 
 
+def test_what_is_no_whole_policy_is_not_exported(learner: Zygote, made: Path) -> None:
+    shutil.copytree(made / "policy", "policy")
+    kept = shutil.copy(weights.path("smollm2"), "mine.gguf")
+    told = Path("policy/policy.json")
+    said = json.loads(told.read_bytes())
+
+    def refused(out: str) -> str:
+        ran = learner("export", "policy", "--gguf", out)
+        assert (ran.code, Path("new.gguf").exists()) == (2, False), ran.err
+        return ran.err
+
+    told.write_text(json.dumps({**said, "base": "local:mine.gguf"}), "utf-8")
+    assert "mine.gguf and mine.gguf must be different files" in refused("mine.gguf")
+    assert weights.fingerprint(Path(kept)) == said["base_fingerprint"]
+    told.write_text(json.dumps({**said, "base_fingerprint": "another"}), "utf-8")
+    assert "policy: was trained on other weights than local:smollm2 has now" in refused("new.gguf")
+    (learned,) = Path("policy").glob("*.safetensors")
+    learned.write_bytes(learned.read_bytes()[:-1])
+    assert "policy: holds other weights than its policy.json describes" in refused("new.gguf")
+
+
 def test_the_rebuilt_weights_chat_as_the_engine_does(made: Path) -> None:
     from proact.llm import Request
     from proact.llm.hf import HfModel

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import Cli, Zygote, succeeded, write_lines
-from tiny import pairs, trained
+from tiny import pairs, tiny_model, trained
 
 from proact.llm import causal
 from proact.training import manifest
@@ -88,12 +88,25 @@ def test_a_start_that_does_not_fit_is_refused(cli: Cli, base: Path) -> None:
     assert (ran.code, "policy: holds other weights than its policy.json describes" in ran.err) == (2, True)
 
 
-def test_layers_of_a_model_that_is_no_plain_stack_are_refused(cli: Cli, base: Path) -> None:
-    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
-
-    words = AutoTokenizer.from_pretrained(base)
-    GPT2LMHeadModel(GPT2Config(vocab_size=len(words), n_embd=32, n_layer=2, n_head=2)).save_pretrained("other")
-    words.save_pretrained("other")
+def test_layers_of_a_model_that_is_no_plain_stack_are_refused(cli: Cli) -> None:
+    tiny_model(Path("other"), family="GPT2")
     write_lines("pairs.jsonl", pairs(8))
     ran = cli("train", "--data", "pairs.jsonl", "--model", "other", "--output", "p", "--full", "--layers", 1)
     assert (ran.code, "--layers with --full: this model is no plain stack of layers" in ran.err) == (2, True)
+
+
+def test_an_adapter_is_no_model_to_begin_with(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(8))
+    trained(cli, base, "--epochs", 1)
+    for method in ("--lora", "--full"):
+        ran = cli("train", "--data", "pairs.jsonl", "--model", "policy", "--output", "p", method)
+        told = "proact: policy: is an adapter, no model; go on from it with --model BASE --start policy"
+        assert (ran.code, ran.err.strip()) == (2, told)
+
+
+def test_an_architecture_that_takes_no_adapter_is_refused(cli: Cli) -> None:
+    tiny_model(Path("other"), family="Mamba")
+    write_lines("pairs.jsonl", pairs(8))
+    ran = cli("train", "--data", "pairs.jsonl", "--model", "other", "--output", "p")
+    assert (ran.code, "proact: other: models of the architecture mamba take no LoRA adapter" in ran.err) == (2, True)
+    assert not list(Path("p").glob("*.safetensors"))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from collections.abc import Callable
 from itertools import chain
 from math import exp
 from pathlib import Path
 
 import pytest
 from support import Cli, Row, Zygote, read_lines, succeeded, write_lines
-from tiny import means, pairs, tiny_model
+from tiny import means, pairs, tiny_model, trained
 
 from proact.errors import ModelError, UsageError
 from proact.llm import Request, causal, hf, likelihood, prefixes
@@ -179,6 +180,24 @@ def test_what_does_not_fit_is_an_error_and_never_another_policy(policy: Path, ba
         Trained(str(policy))
 
 
+def test_a_manifest_without_its_families_is_refused(cli: Cli, policy: Path) -> None:
+    spoil(policy, families={})
+    ran = cli("generate", *WORLD, "--policy", "trained:policy")
+    told = "policy/policy.json: is not the manifest of a trained policy: Object missing required field `train`"
+    assert (ran.code, told in ran.err, len(ran.err.splitlines())) == (2, True, 1)
+
+
+@pytest.mark.parametrize("family", ["GPT2", "Mixtral", "Falcon", "Bloom"])
+def test_models_of_other_architectures_are_trained_and_asked(cli: Cli, family: str) -> None:
+    write_lines("pairs.jsonl", pairs(8))
+    base = tiny_model(Path("other"), family=family)
+    trained(cli, base, "--epochs", 1, "--lr", 0.01)
+    one = decision("Write function number 7; you must ask me what it does.")
+    model, tokenizer, _ = causal.load(str(base), Path("policy"))
+    clarify, execute = means(model, tokenizer, action_prompt(one.state, one.persona.profile, one.messages))
+    assert asked(Path("policy"), one)[0] == pytest.approx(1 / (1 + exp(execute - clarify)), abs=0.02)
+
+
 def test_an_unknown_policy_names_the_choices() -> None:
     with pytest.raises(UsageError, match="trained:FOLDER"):
         open_policy("trained", None, "synthetic:", None)  # type: ignore[arg-type]
@@ -201,10 +220,99 @@ def test_a_chat_is_greedy_at_zero_and_drawn_by_the_request_alone_above(base: Pat
     assert chat(hf.HfModel(str(base)), temperature=2.0, sample=1) == drawn[1]
 
 
+def cut_off(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-8])
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (lambda folder: cut_off(folder / "adapter_model.safetensors"), "policy: holds other weights than"),
+        (lambda folder: spoil(folder, base_fingerprint="another"), "policy: was trained on other weights than"),
+        (lambda folder: (folder / "policy.json").write_text("{}"), "policy/policy.json: is not the manifest of a"),
+    ],
+)
+def test_a_policy_chats_with_the_weights_that_it_was_trained_with(
+    policy: Path, harm: Callable[[Path], object], told: str
+) -> None:
+    chat(hf.HfModel("policy"))
+    harm(policy)
+    with pytest.raises(UsageError, match=told):
+        chat(hf.HfModel("policy"))
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (lambda folder: cut_off(folder / "adapter_model.safetensors"), "policy: the adapter does not fit its model"),
+        (lambda folder: (folder / "adapter_config.json").write_text("{}"), "is not the description of an adapter"),
+    ],
+)
+def test_an_adapter_of_another_tool_chats_or_is_refused(
+    policy: Path, harm: Callable[[Path], object], told: str
+) -> None:
+    (policy / "policy.json").unlink()
+    chat(hf.HfModel("policy"))
+    harm(policy)
+    with pytest.raises(UsageError, match=told):
+        chat(hf.HfModel("policy"))
+
+
+def other_sizes(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_bytes())
+    (folder / "config.json").write_text(json.dumps({**config, "hidden_size": 64}), "utf-8")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda folder: cut_off(folder / "model.safetensors"),
+        lambda folder: (folder / "model.safetensors").write_bytes(b""),
+        other_sizes,
+    ],
+    ids=["cut", "empty", "sizes"],
+)
+def test_a_damaged_model_is_refused_in_a_line(cli: Cli, harm: Callable[[Path], object]) -> None:
+    harm(tiny_model(Path("model")))
+    write_lines("pairs.jsonl", pairs(4))
+    play = ("generate", "--mode", "synthetic", "--domain", "coding", "--n-states", 1, "--model", "hf:model")
+    for ran in (cli("train", "--data", "pairs.jsonl", "--model", "model"), cli(*play)):
+        assert (ran.code, "Traceback" in ran.err) == (2, False)
+        assert ran.err.splitlines()[-1].startswith("proact: model: cannot be loaded: ")
+
+
+def test_a_damaged_gguf_is_refused_in_a_line(cli: Cli) -> None:
+    Path("model.gguf").write_bytes(b"GGUF")
+    write_lines("pairs.jsonl", pairs(4))
+    ran = cli("train", "--data", "pairs.jsonl", "--model", "local:model.gguf")
+    told = "proact: model.gguf: transformers cannot read this model: "
+    assert (ran.code, ran.err.startswith(told), len(ran.err.splitlines())) == (2, True, 1)
+
+
+def test_a_template_that_takes_no_system_message_is_named(cli: Cli) -> None:
+    refusal = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    file = tiny_model(Path("model")) / "chat_template.jinja"
+    file.write_text(refusal + file.read_text("utf-8"), "utf-8")
+    ran = cli("generate", "--mode", "synthetic", "--domain", "coding", "--n-states", 1, "--model", "hf:model")
+    told = "proact: the chat template of this model takes no messages like these: System role not supported\n"
+    assert (ran.code, ran.err.endswith(told), "Traceback" in ran.err) == (2, True, False)
+
+
 def test_replies_belong_to_the_weights_that_gave_them(base: Path, tmp_path: Path) -> None:
     first = hf.HfModel(str(tiny_model(tmp_path / "one"))).endpoint
     assert hf.HfModel(str(tiny_model(tmp_path / "one", seed=1))).endpoint != first
     assert hf.HfModel(str(tiny_model(tmp_path / "two", seed=0))).endpoint == first
+
+
+def test_weights_of_the_older_format_have_a_name_too(tmp_path: Path) -> None:
+    found = set()
+    for seed in (0, 1):
+        folder = tiny_model(tmp_path / "model", seed=seed)
+        torch.save(causal.load(str(folder)).model.state_dict(), folder / "pytorch_model.bin")
+        whole = causal.content(folder)
+        (folder / "model.safetensors").unlink()
+        found |= {whole, causal.fingerprint(str(folder), causal.load(str(folder)).model)}
+    assert len(found) == 4
 
 
 def test_weights_kept_to_be_read_give_the_same_numbers_and_need_no_conversion(base: Path) -> None:
@@ -247,18 +355,14 @@ def test_a_later_turn_reads_what_is_new_and_has_the_same_chances(family: str, tm
         assert found == pytest.approx(expected, abs=near)
 
 
-def test_a_model_that_is_no_plain_stack_reads_every_prompt_whole(base: Path) -> None:
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    tokenizer = causal.load(str(base)).tokenizer
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=2)).eval()
-    chances = likelihood.Chances(causal.Loaded(model, tokenizer, "cpu"), [" Clarify", " Execute"])
-    read: list[int] = []
-    model.register_forward_pre_hook(
-        lambda model, inputs, more: read.append(more["input_ids"].shape[1]), with_kwargs=True
-    )
-    assert chances(["key " * 90 + "Action:"]) == chances(["key " * 90 + "Action:"])
-    assert [tokens for tokens in read if tokens >= 32] == [96, 96]
+@pytest.mark.parametrize("family", ["Gemma2", "Mistral", "GPT2", "Mamba"])
+def test_a_model_that_is_no_plain_stack_reads_every_prompt_whole(family: str, tmp_path: Path) -> None:
+    model, tokenizer, _ = loaded = causal.load(str(tiny_model(tmp_path, family=family)))
+    chances = likelihood.Chances(loaded, [" Clarify", " Execute"])
+    prompts = ["key " * 90 + "Action:", "list Action:"]
+    for _ in range(2):
+        for prompt, found in zip(prompts, chances(prompts), strict=True):
+            assert found == pytest.approx(means(model, tokenizer, prompt), abs=0.02)
 
 
 def test_what_is_remembered_of_prompts_is_bounded(base: Path) -> None:
@@ -350,6 +454,8 @@ def test_a_policy_of_another_base_is_not_written_as_gguf(cli: Cli, policy: Path)
     ran = cli("export", "policy", "--gguf", "x.gguf")
     assert (ran.code, "--gguf writes policies trained from local:" in ran.err) == (2, True)
     assert not Path("x.gguf").exists()
+    ran = cli("export", "policy", "--gguf", "x.bin")
+    assert (ran.code, "--gguf x.bin: expected a name that ends in .gguf" in ran.err) == (2, True)
     assert manifest.read(policy).target == "action"
 
 

@@ -16,6 +16,28 @@ TEMPLATE = (
 )
 
 
+SIZES: Row = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "tie_word_embeddings": True,
+}
+HEADS: Row = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+OTHERS: dict[str, Row] = {
+    "Gemma2": {**SIZES, "sliding_window": 16},
+    "Mistral": {**SIZES, "sliding_window": 16},
+    "Mixtral": {**SIZES, "num_local_experts": 4},
+    "GPT2": HEADS,
+    "Falcon": {**HEADS, "alibi": True},
+    "Bloom": HEADS,
+    "Mamba": {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8},
+}
+"""Models that are not like Llama, and what makes them small."""
+
+
 def tiny_model(folder: Path, *, seed: int = 0, context: int = 1024, family: str = "Llama") -> Path:
     """Write the model into `folder`, as `save_pretrained` does."""
     import torch
@@ -37,14 +59,8 @@ def tiny_model(folder: Path, *, seed: int = 0, context: int = 1024, family: str 
     fast.chat_template = TEMPLATE
     config = getattr(transformers, f"{family}Config")(
         vocab_size=len(fast),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        max_position_embeddings=context,
-        tie_word_embeddings=True,
+        **OTHERS.get(family, SIZES),
+        **({} if family in ("Bloom", "Mamba") else {"max_position_embeddings": context}),
         eos_token_id=fast.eos_token_id,
         pad_token_id=fast.pad_token_id,
         bos_token_id=None,

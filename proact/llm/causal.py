@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from proact.llm import weights
 
 PACKAGES = ("torch", "transformers")
 ADAPTER = "adapter_model.safetensors"
+UNLIMITED = 1 << 30
+"""Tokens that a model without a table of positions takes."""
 SILENT = {"TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -60,8 +63,12 @@ def here(spec: str) -> str | None:
 
 
 def content(folder: Path) -> str:
-    """A short name for all weights in a folder."""
-    return digest([(file.name, weights.fingerprint(file)) for file in sorted(folder.glob("*.safetensors"))])
+    """A short name for all weights in a folder that a model or an adapter is loaded from."""
+    files = sorted(folder.glob("*.safetensors"))
+    # transformers reads these only where a model has no others.
+    if not any(file.name.startswith("model") for file in files):
+        files += sorted(folder.glob("pytorch_model*.bin"))
+    return digest([(file.name, weights.fingerprint(file)) for file in files])
 
 
 def device() -> str:
@@ -110,18 +117,32 @@ def quiet() -> Iterator[None]:
                 os.environ[name] = value
 
 
+def unreadable() -> tuple[type[Exception], ...]:
+    """What the libraries raise for weights that are damaged, or are not those that their configuration describes."""
+    from pickle import UnpicklingError
+
+    from safetensors import SafetensorError
+
+    damaged = (struct.error, EOFError, UnpicklingError, SafetensorError)
+    return OSError, ValueError, LookupError, RuntimeError, *damaged
+
+
 def opened(spec: str, **how: Any) -> tuple[Any, Any]:
-    """A model, loaded as `how` says, and its tokenizer. Raises UsageError when it cannot be loaded."""
+    """A model, loaded as `how` says, and its tokenizer. Raises UsageError for an adapter, and for what is damaged."""
     needed()
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import find_adapter_config_file
 
     name = source(spec)
     with quiet():
         try:
+            if find_adapter_config_file(name):
+                # transformers would put it on its base by itself, and another adapter would take its place.
+                raise UsageError(f"{spec}: is an adapter, no model; go on from it with --model BASE --start {spec}")
             tokenizer = AutoTokenizer.from_pretrained(name)
             model = AutoModelForCausalLM.from_pretrained(name, **how)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{spec}: cannot be loaded: {_first_line(error)}") from None
+        except unreadable() as error:
+            raise UsageError(f"{spec}: cannot be loaded: {first_line(error)}") from None
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer
@@ -205,12 +226,12 @@ def merged(model: Any, adapter: Path) -> Any:
         raise UsageError(f"{adapter}: the adapter is missing (no {ADAPTER})")
     try:
         return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UsageError(f"{adapter}: the adapter does not fit its model: {_first_line(error)}") from None
+    except unreadable() as error:
+        raise UsageError(f"{adapter}: the adapter does not fit its model: {first_line(error)}") from None
 
 
 def context(model: Any) -> int:
-    return int(model.config.get_text_config().max_position_embeddings)
+    return int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or UNLIMITED)
 
 
 def fits(tokens: int, model: Any) -> None:
@@ -218,5 +239,5 @@ def fits(tokens: int, model: Any) -> None:
         raise ModelError(f"the prompt has {tokens} tokens, the model holds {context(model)}")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from proact.errors import UsageError
+from proact.llm import learned
 from proact.llm.base import Completion, Request
 from proact.llm.causal import Loaded, arithmetic, content, context, fits, needed, quiet, reader
 
 TEMPERATURE = 0.3
-ADAPTED = ("adapter_config.json", "base_model_name_or_path")
 
 
 class HfModel:
@@ -49,15 +49,34 @@ class HfModel:
             return _generated(self._loaded, request, stop)
 
 
+class Adapter(msgspec.Struct):
+    """What an adapter that proact has not trained says of its base."""
+
+    base_model_name_or_path: str
+
+
 def chat_model(spec: str) -> Loaded:
     """A name, a folder of weights, or a folder with an adapter."""
     folder = Path(spec)
-    if not (folder / "adapter_config.json").is_file():
-        return reader(spec)
-    # What proact has trained names its base as it was asked for, which is valid on every machine.
-    where, field = ("policy.json", "base") if (folder / "policy.json").is_file() else ADAPTED
-    said = msgspec.json.decode((folder / where).read_bytes())
-    return reader(said[field], folder, said.get("depth"))
+    if (path := folder / learned.FILE).is_file():
+        return learned.load(folder, learned.decoded(path.read_bytes(), learned.Weights, str(path)), reader)
+    if (path := folder / "adapter_config.json").is_file():
+        try:
+            return reader(msgspec.json.decode(path.read_bytes(), type=Adapter).base_model_name_or_path, folder)
+        except msgspec.DecodeError as error:
+            raise UsageError(f"{path}: is not the description of an adapter: {error}") from None
+    return reader(spec)
+
+
+def _prompt(tokenizer: Any, request: Request) -> str:
+    from jinja2 import TemplateError
+
+    if not tokenizer.chat_template:
+        raise UsageError("this model has no chat template, so it cannot hold a conversation")
+    try:
+        return str(tokenizer.apply_chat_template(request.messages, tokenize=False, add_generation_prompt=True))
+    except TemplateError as error:
+        raise UsageError(f"the chat template of this model takes no messages like these: {error}") from None
 
 
 def _generated(loaded: Loaded, request: Request, stop: threading.Event) -> Completion:
@@ -65,8 +84,6 @@ def _generated(loaded: Loaded, request: Request, stop: threading.Event) -> Compl
     from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
     model, tokenizer, where = loaded
-    if not tokenizer.chat_template:
-        raise UsageError("this model has no chat template, so it cannot hold a conversation")
     temperature = TEMPERATURE if request.temperature is None else request.temperature
     chance = torch.Generator(device="cpu").manual_seed(request.chance)
 
@@ -81,7 +98,7 @@ def _generated(loaded: Loaded, request: Request, stop: threading.Event) -> Compl
         def __call__(self, ids: Any, scores: Any, **more: Any) -> bool:
             return stop.is_set()
 
-    text = tokenizer.apply_chat_template(request.messages, tokenize=False, add_generation_prompt=True)
+    text = _prompt(tokenizer, request)
     ids = torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]], device=where)
     fits(ids.shape[1] + 1, model)
     room = min(request.max_completion_tokens, context(model) - ids.shape[1])

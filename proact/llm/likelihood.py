@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 from proact.errors import UsageError
@@ -36,31 +37,57 @@ def spelling(tokenizer: Any, word: str) -> list[tuple[int, str]]:
 class Chances:
     """How likely a model finds words after prompts: their mean log-probabilities per token.
 
-    A batch of prompts is read once, and what begins as one of the last ones did, as a dialogue a turn later, not again.
+    A plain stack of layers reads a batch of prompts once, and what begins as one of the last ones did, as a dialogue a
+    turn later, not again.
     """
 
     def __init__(self, loaded: Loaded, words: Sequence[str]) -> None:
         self._model, self._tokenizer, self._where = loaded
         self._words = words_after(self._tokenizer, words)
         self._room = max(map(len, self._words))
-        keeps = stacked(self._model.base_model) and plain(self._model)
-        self._prefixes = Prefixes() if keeps else None
+        self._keeps = stacked(self._model.base_model) and plain(self._model)
+        self._prefixes = Prefixes()
 
     def __call__(self, prompts: Sequence[str]) -> list[list[float]]:
         """The words' chances after each prompt. Raises ModelError for one that is longer than the model's context."""
         each = [self._tokenizer(prompt)["input_ids"] for prompt in prompts]
         fits(max(map(len, each)) + self._room, self._model)
-        begun = [self._prefixes.begun(one) if self._prefixes else Begun(None, 0) for one in each]
+        return self._continued(each) if self._keeps else self._whole(each)
+
+    def _continued(self, each: list[list[int]]) -> list[list[float]]:
+        begun = [self._prefixes.begun(one) for one in each]
         with arithmetic(self._where):
             batch = self._batch(each, begun)
             read = self._model(**batch, use_cache=True, logits_to_keep=1)
             first = read.logits[:, -1].float().log_softmax(-1)
             columns = [self._word(word, first, batch, read.past_key_values) for word in self._words]
-            if self._prefixes:
-                for row, tokens in enumerate(each):
-                    places = batch["attention_mask"][row].bool()
-                    self._prefixes.keep(tokens, *prefixes.read(read.past_key_values, row, places))
+            for row, tokens in enumerate(each):
+                places = batch["attention_mask"][row].bool()
+                self._prefixes.keep(tokens, *prefixes.read(read.past_key_values, row, places))
         return [[float(column[row]) for column in columns] for row in range(len(each))]
+
+    def _whole(self, each: list[list[int]]) -> list[list[float]]:
+        """Every prompt once a word, by a model that cannot go back to where a prompt ended: one that has forgotten what
+        lies behind its window, or keeps a state and no keys. What pads a row comes after all that is asked for."""
+        import torch
+
+        rows = [prompt + word[:-1] for prompt in each for word in self._words]
+        starts = [len(prompt) - 1 for prompt in each for _ in self._words]
+        longest = _strides(max(map(len, rows)))
+        pad = self._tokenizer.pad_token_id
+        ids = torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=self._where)
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=self._where)
+        asked = sorted({place for start, row in zip(starts, rows, strict=True) for place in range(start, len(row))})
+        with arithmetic(self._where):
+            kept = torch.tensor(asked, device=self._where)
+            read = self._model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=kept)
+            chances = read.logits.float().log_softmax(-1)
+        at = {place: column for column, place in enumerate(asked)}
+        found = iter(
+            fmean(float(chances[row, at[start + place], token]) for place, token in enumerate(word))
+            for row, (start, word) in enumerate(zip(starts, self._words * len(each), strict=True))
+        )
+        return [[next(found) for _ in self._words] for _ in each]
 
     def _batch(self, each: list[list[int]], begun: list[Begun]) -> dict[str, Any]:
         """What is new, padded before it, after what is known, padded before it too."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from proact import disk
 from proact.cache import cache_dir
 from proact.errors import UsageError
-from proact.llm import weights
+from proact.llm import causal, weights
 
 
 def rebuilt(file: Path) -> Path:
@@ -37,8 +37,8 @@ def _rebuild(file: Path, folder: Path) -> Path:
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where)
         quantised = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-    except (OSError, ValueError, KeyError, NotImplementedError) as error:
-        raise UsageError(f"{file}: transformers cannot read this model: {error}") from None
+    except causal.unreadable() as error:
+        raise UsageError(f"{file}: transformers cannot read this model: {causal.first_line(error)}") from None
     # What was read from a GGUF file refuses to be saved; an equal model that was not does not.
     config = quantised.config
     if hasattr(config, "quantization_config"):

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from proact.errors import ModelError, UsageError
-from proact.llm import causal, likelihood, local
+from proact.llm import causal, learned, likelihood, local
 from proact.policies.base import Decision
 from proact.records import State, Usage
 from proact.render import action_prompt
 from proact.training import gguf
-from proact.training.manifest import WORDS, read, unchanged
+from proact.training.manifest import WORDS, read
 
 ROWS = 8
 """States that are scored at once."""
@@ -91,14 +91,5 @@ class Trained:
             engine = local.engine(self._path)
             spelled = [self.manifest.spelling[action] for action in ("Clarify", "Execute")]
             return lambda prompts: [engine.log_probs(prompt, spelled) for prompt in prompts]
-        manifest = self.manifest
-        unchanged(self._path, manifest)
-        loaded = (
-            causal.reader(manifest.base, self._path, manifest.depth)
-            if manifest.adapter
-            else causal.reader(str(self._path))
-        )
-        if manifest.adapter and causal.fingerprint(manifest.base, loaded.model) != manifest.base_fingerprint:
-            raise UsageError(f"{self._path}: was trained on other weights than {manifest.base} has now")
-        words = (WORDS["Clarify"], WORDS["Execute"])
-        return likelihood.Chances(loaded, words)
+        loaded = learned.load(self._path, self.manifest, causal.reader)
+        return likelihood.Chances(loaded, (WORDS["Clarify"], WORDS["Execute"]))

@@ -41,8 +41,9 @@ def perform(task: Task) -> bytes:
 
 def _gguf(settings: Settings) -> dict[str, Any]:
     folder, out = Path(str(settings.policy)), Path(settings.out)
-    found = manifest.read(folder)
-    gguf.export(folder, found, jsonl.writable(out))
+    if out.suffix != ".gguf":
+        raise UsageError(f"--gguf {out}: expected a name that ends in .gguf, by which a policy is known")
+    gguf.export(folder, manifest.read(folder), out)
     return {"out": str(out), "format": "gguf", "rows": None, "bytes": out.stat().st_size, "exit_code": 0}
 
 

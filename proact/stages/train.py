@@ -14,7 +14,7 @@ from proact import __version__, console, sidecar
 from proact.errors import UsageError
 from proact.executor import Task
 from proact.keys import digest
-from proact.llm import causal, likelihood
+from proact.llm import causal, learned, likelihood
 from proact.records import PreferencePair
 from proact.training import batches, begun, dpo, examples, manifest, processes, rewarded, trackers
 from proact.training.begun import Begun
@@ -105,7 +105,7 @@ class TrainRun:
         """Weights can only take the place of others like them."""
         if self.start is None or self.options.start is None:
             return
-        manifest.unchanged(Path(self.options.start), self.start)
+        learned.unchanged(Path(self.options.start), self.start)
         theirs, ours = {**self.start.settings, "weights": self.start.base_fingerprint}, as_json(chosen)
         for name, value in {**{name: ours[name] for name in SAME}, "weights": base}.items():
             if (other := theirs.get(name)) != value:

@@ -10,6 +10,7 @@ import msgspec
 
 from proact import disk, jsonl
 from proact.errors import InputError, SpecConflict
+from proact.llm import learned
 from proact.training import dpo, manifest
 from proact.training.manifest import COURSE, CURVES, RUN, Manifest
 
@@ -38,7 +39,7 @@ def finished(folder: Path, key: str, base: str | None) -> Manifest | None:
         if not (folder / manifest.FILE).is_file():
             return None
         found = manifest.read(folder)
-        manifest.unchanged(folder, found)
+        learned.unchanged(folder, found)
         if base not in (None, found.base_fingerprint):
             raise SpecConflict(f"{folder}: was trained on other weights than {found.base} has now; {INSTEAD}")
         return found

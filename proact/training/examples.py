@@ -16,7 +16,7 @@ from proact.keys import digest64, keyed_random
 from proact.records import PreferencePair, State
 from proact.render import action_prompt
 from proact.training import batches, rewarded
-from proact.training.manifest import WORDS, Target
+from proact.training.manifest import WORDS, Families, Target
 
 ONCE = 0.9
 """The share of the pairs that come at most once when pairs are drawn by weight."""
@@ -27,7 +27,7 @@ class Split(NamedTuple):
 
     train: list[PreferencePair]
     held_out: list[PreferencePair]
-    families: dict[str, list[str]]
+    families: Families
 
 
 def read(path: Path, *, by_reward: bool = False) -> list[PreferencePair]:

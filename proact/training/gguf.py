@@ -13,7 +13,7 @@ import msgspec
 
 from proact import jsonl, sidecar
 from proact.errors import UsageError
-from proact.llm import causal, weights
+from proact.llm import causal, learned, weights
 from proact.training.manifest import Manifest, checked
 
 ARCHITECTURE = "llama"
@@ -41,7 +41,8 @@ OUTSIDE = {
 def export(folder: Path, found: Manifest, out: Path) -> None:
     """Write a policy of `local:` weights as GGUF: matrices in 16 bits, the rest in 32.
 
-    Raises UsageError for another base, whose tokenizer only its own converter can write.
+    Raises UsageError for another base, whose tokenizer only its own converter can write, for weights that are not the
+    policy's, and for the file of the base as `out`.
     """
     causal.needed("gguf", *(["peft"] if found.adapter else []))
     kind, _, rest = found.base.partition(":")
@@ -50,7 +51,10 @@ def export(folder: Path, found: Manifest, out: Path) -> None:
             f"--gguf writes policies trained from local:smollm2 or local:FILE.gguf; this one began from {found.base}"
         )
     original = weights.path(rest)
-    loaded = causal.load(found.base, folder, found.depth) if found.adapter else causal.load(str(folder))
+    jsonl.apart(original, jsonl.writable(out))
+    loaded = learned.load(folder, found)
+    # The words are the base's, whose tokenizer goes along.
+    learned.on_its_base(folder, found, loaded.model)
     import gguf
 
     reader = gguf.GGUFReader(original)

@@ -10,6 +10,24 @@ from proact.llm import causal
 from proact.training.plan import Plan
 
 
+def suits(plan: Plan, model: Any) -> None:
+    """Raises UsageError for an architecture that TRL or PEFT cannot train."""
+    from peft import get_peft_model
+    from torch import device
+
+    kind = f"{plan.model}: models of the architecture {model.config.model_type}"
+    if model.base_model is model:
+        raise UsageError(f"{kind} cannot be trained: their layers are not apart from their head")
+    if plan.lora:
+        try:
+            with device("meta"), causal.quiet():
+                get_peft_model(type(model)(model.config), adapter(plan, model))
+        except ValueError as error:
+            raise UsageError(
+                f"{kind} take no LoRA adapter (--full trains all weights): {causal.first_line(error)}"
+            ) from None
+
+
 def upper_only(model: Any, fixed: int) -> None:
     """Let nothing learn but the layers above the `fixed` ones, and the norm above them all.
 
@@ -28,8 +46,10 @@ def adapter(plan: Plan, model: Any) -> Any:
     """LoRA on every linear part of the upper layers (Hu et al. 2021, arXiv 2106.09685)."""
     from peft import LoraConfig
     from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
 
-    parts = {name.rpartition(".")[2] for name, part in model.base_model.named_modules() if isinstance(part, Linear)}
+    linear = (Linear, Conv1D)
+    parts = {name.rpartition(".")[2] for name, part in model.base_model.named_modules() if isinstance(part, linear)}
     return LoraConfig(
         r=plan.lora_r,
         lora_alpha=2 * plan.lora_r,

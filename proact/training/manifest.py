@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
 from proact import jsonl
 from proact.errors import UsageError
 from proact.keys import digest
-from proact.llm import causal
+from proact.llm import learned
 from proact.records import State
 from proact.render import action_prompt
 
-FILE = "policy.json"
+FILE = learned.FILE
 RUN = "run.json"
 COURSE = "train.jsonl"
 CURVES = "curves.png"
@@ -30,21 +30,22 @@ def renderer() -> str:
     return digest(action_prompt(_PROBE, "A profile.", _SAID), WORDS)
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Families(TypedDict):
+    """The families of the states that a training learned from, and of those that were held out."""
+
+    train: list[str]
+    eval: list[str]
+
+
+class Manifest(learned.Weights, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`policy.json`, written last: a folder without it holds an unfinished training."""
 
     version: str
-    base: str
-    base_fingerprint: str
-    depth: int | None = None
-    """Layers of the base that the policy keeps; None for all."""
     target: Target
     renderer: str
-    adapter: bool
-    weights: str
     settings: dict[str, Any]
     data: dict[str, Any]
-    families: dict[str, list[str]]
+    families: Families
     spelling: dict[str, list[tuple[int, str]]] = {}
     """The tokens of each word, with the text of those before it; empty for texts."""
     metrics: dict[str, float | None]
@@ -64,18 +65,9 @@ def write(folder: Path, found: Manifest) -> None:
         file.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
 
 
-def unchanged(folder: Path, found: Manifest) -> None:
-    """Raises UsageError when a folder holds other weights than those that its manifest was written for."""
-    if causal.content(folder) != found.weights:
-        raise UsageError(f"{folder}: holds other weights than its {FILE} describes; train again, with --overwrite")
-
-
 def checked(raw: bytes, where: str) -> Manifest:
     """A manifest as it stands in a file. Raises UsageError for a damaged one and for another renderer's."""
-    try:
-        found = msgspec.json.decode(raw, type=Manifest)
-    except msgspec.DecodeError as error:
-        raise UsageError(f"{where}: is not the manifest of a trained policy: {error}") from None
+    found = learned.decoded(raw, Manifest, where)
     if found.renderer != renderer():
         raise UsageError(
             f"{where}: was trained on states written in another way than this proact writes them; train again"

@@ -9,13 +9,39 @@ from typing import Any
 from proact.llm import causal
 from proact.training import frozen, laid
 
+NEAR = 1e-3
+"""Hidden states that differ by no more, relative to the largest, are the same."""
 Ahead = Callable[[Any, Any], None]
 """Reads rows by their tokens and their attention mask."""
 
 
 def applies(model: Any, device: str) -> bool:
-    """Whether rows can be laid together: on a CPU, and with attention to everything that precedes."""
-    return device == "cpu" and causal.plain(model) and model.config.get_text_config()._attn_implementation == "sdpa"
+    """Whether rows can be laid together: on a CPU, and with attention to everything that precedes and nothing else."""
+    config = model.config.get_text_config()
+    # What a mixture of experts learns hangs by how many tokens each expert gets of the rows that came.
+    if hasattr(config, "output_router_logits") or config._attn_implementation != "sdpa":
+        return False
+    return device == "cpu" and causal.plain(model) and _alike(model.base_model)
+
+
+def _alike(backbone: Any) -> bool:
+    """Whether a backbone makes of rows that are laid together what it makes of each alone.
+
+    No configuration says so: one that keeps a state sees all that lies before it, whatever its attention mask, and one
+    that knows distances by that mask takes none for rows that are laid together.
+    """
+    import torch
+
+    ids = torch.tensor([[0, 1, 2], [0, 1, 3]])
+    given = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "use_cache": False}
+    with torch.no_grad():
+        apart = backbone(**given).last_hidden_state
+        try:
+            with prompts(backbone, 0, apart.dtype, ids.shape[1]):
+                together = backbone(**given).last_hidden_state
+        except (TypeError, ValueError, LookupError, AttributeError, RuntimeError):
+            return False
+    return bool((together - apart).abs().max() <= NEAR * apart.abs().max())
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import msgspec
 from proact import disk, jsonl
 from proact.errors import UsageError
 from proact.llm import causal
+from proact.llm.learned import unchanged
 from proact.training import manifest
 
 LIKE = ("base_fingerprint", "depth", "target", "spelling")
@@ -30,7 +31,7 @@ def cook(policies: Sequence[Path], output: Path) -> manifest.Manifest:
     told = [manifest.read(folder) for folder in policies]
     first = told[0]
     for folder, found in zip(policies, told, strict=True):
-        manifest.unchanged(folder, found)
+        unchanged(folder, found)
         if found.adapter:
             raise UsageError(f"{folder}: is an adapter, which has no mean with others; train all weights (--full)")
         if other := next((name for name in LIKE if getattr(found, name) != getattr(first, name)), None):

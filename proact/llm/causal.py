@@ -231,7 +231,9 @@ def merged(model: Any, adapter: Path) -> Any:
 
 
 def context(model: Any) -> int:
-    return int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or UNLIMITED)
+    config = model.config.get_text_config()
+    said = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
+    return int(next((limit for limit in said if limit), UNLIMITED))
 
 
 def fits(tokens: int, model: Any) -> None:

@@ -7,6 +7,7 @@ TRAIN := .venv/installed-train
 ALPHA ?= 0.3
 STATES ?= 1560
 OUT ?= outputs/keyring-$(ALPHA)-$(STATES)
+TEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 LEARN ?= --n-states $(STATES) --n-test 144 --replicates 64 --loss reward --full --depth 17 --layers 5 \
   --epochs 2 --batch-size 8 --lr 0.0005
 
@@ -58,14 +59,14 @@ train: install-train ## Learn when to ask where the best policy is known. ALPHA=
 	  --method learned=$(OUT)/round-1/round-1-test.jsonl \
 	  --rewards $(OUT)/round-1/round-1-test-rewards.jsonl --out $(OUT)/eval
 
-test: install ## Run the tests.
-	$(BIN)/python -m pytest
+test: install ## Run the tests, on as many cores as there are up to four.
+	$(TEST)
 
 check: install ## Format check, lint, types and tests.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(TEST)
 
 docs: install ## Write the generated pages anew.
 	$(BIN)/python tests/generated.py

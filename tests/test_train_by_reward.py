@@ -18,7 +18,7 @@ from proact.llm import causal
 from proact.policies import Decision, Trained
 from proact.records import Persona, PreferencePair, State
 from proact.render import action_prompt
-from proact.training import dpo, examples
+from proact.training import dpo, examples, lengths
 from proact.training.plan import Options, plan
 from proact.training.progress import Course
 
@@ -107,7 +107,7 @@ def test_by_reward_every_row_is_read_below_in_one_layout_before_the_first_step(b
     told = Options(model=str(base), loss="reward", lora=False, layers=1, epochs=2, batch_size=50)
     chosen = plan(told, model.num_parameters(), causal.layers(model))
     found = [msgspec.convert(rewarded(n, n % 2 == 0), PreferencePair) for n in range(200)]
-    rows = dpo.fitting(tokenizer, [{**examples.row(one, "action"), **examples.facts(one)} for one in found], 1024)
+    rows = lengths.fitting(tokenizer, [{**examples.row(one, "action"), **examples.facts(one)} for one in found], 1024)
     course = Course(tmp_path / "train.jsonl")
     below: list[int] = []
     model.base_model.layers[0].register_forward_hook(lambda *_: below.append(course.last("loss") is not None))

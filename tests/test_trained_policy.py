@@ -263,22 +263,31 @@ def other_sizes(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**config, "hidden_size": 64}), "utf-8")
 
 
+def one_less(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.norm.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
 @pytest.mark.parametrize(
-    "harm",
+    ("harm", "told"),
     [
-        lambda folder: cut_off(folder / "model.safetensors"),
-        lambda folder: (folder / "model.safetensors").write_bytes(b""),
-        other_sizes,
+        (lambda folder: cut_off(folder / "model.safetensors"), "cannot be loaded: "),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b""), "cannot be loaded: "),
+        (other_sizes, "cannot be loaded: "),
+        (one_less, "lacks 1 of the weights that its configuration names, as model.norm.weight"),
     ],
-    ids=["cut", "empty", "sizes"],
+    ids=["cut", "empty", "sizes", "one less"],
 )
-def test_a_damaged_model_is_refused_in_a_line(cli: Cli, harm: Callable[[Path], object]) -> None:
+def test_a_damaged_model_is_refused_in_a_line(cli: Cli, harm: Callable[[Path], object], told: str) -> None:
     harm(tiny_model(Path("model")))
     write_lines("pairs.jsonl", pairs(4))
     play = ("generate", "--mode", "synthetic", "--domain", "coding", "--n-states", 1, "--model", "hf:model")
     for ran in (cli("train", "--data", "pairs.jsonl", "--model", "model"), cli(*play)):
         assert (ran.code, "Traceback" in ran.err) == (2, False)
-        assert ran.err.splitlines()[-1].startswith("proact: model: cannot be loaded: ")
+        assert ran.err.splitlines()[-1].startswith(f"proact: model: {told}")
 
 
 def test_a_damaged_gguf_is_refused_in_a_line(cli: Cli) -> None:

@@ -56,7 +56,8 @@ def train(
     seed: Annotated[int, Option(min=0, max=MOST, help="Of the split, the adapter and the order.")] = 0,
     eval_fraction: Annotated[float, Option(min=0, max=0.9, help="Share of the state families that is held out.")] = 0.1,
     held_out: Annotated[
-        list[Path] | None, Option(help="States, trajectories or pairs meant for evaluation: refuse to train on them.")
+        list[Path] | None,
+        Option(help="States, trajectories, pairs, logs or exported rows to evaluate on: refuse to train on them."),
     ] = None,
     max_length: Annotated[int, Option(min=16, help="Tokens of a pair; longer ones are left out and counted.")] = 1024,
     gpus: Annotated[int, Option(min=1, help="How many GPUs; started by accelerate.")] = 1,

@@ -140,9 +140,12 @@ def opened(spec: str, **how: Any) -> tuple[Any, Any]:
                 # transformers would put it on its base by itself, and another adapter would take its place.
                 raise UsageError(f"{spec}: is an adapter, no model; go on from it with --model BASE --start {spec}")
             tokenizer = AutoTokenizer.from_pretrained(name)
-            model = AutoModelForCausalLM.from_pretrained(name, **how)
+            model, read = AutoModelForCausalLM.from_pretrained(name, output_loading_info=True, **how)
         except unreadable() as error:
             raise UsageError(f"{spec}: cannot be loaded: {first_line(error)}") from None
+    if missing := sorted(read["missing_keys"]):
+        # transformers draws them at random.
+        raise UsageError(f"{spec}: lacks {len(missing)} of the weights that its configuration names, as {missing[0]}")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer

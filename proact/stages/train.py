@@ -16,7 +16,7 @@ from proact.executor import Task
 from proact.keys import digest
 from proact.llm import causal, learned, likelihood
 from proact.records import PreferencePair
-from proact.training import batches, begun, dpo, examples, manifest, processes, rewarded, trackers
+from proact.training import batches, begun, dpo, examples, lengths, manifest, processes, rewarded, trackers
 from proact.training.begun import Begun
 from proact.training.manifest import COURSE, CURVES
 from proact.training.plan import LIBRARIES, Options, Plan, as_json, asked_for, losses, packages, plan, said
@@ -159,7 +159,7 @@ class TrainRun:
                 row[batches.FORETOLD] = likelihood.words_after(tokenizer, [f" {word}"])[0] if word else []
         given = (chosen.max_length, f"--max-length {chosen.max_length} tokens")
         limit, room = min(given, (context, f"the {context} tokens that {chosen.model} reads"))
-        learn, measure = (dpo.fitting(tokenizer, rows, limit) for rows in both)
+        learn, measure = (lengths.fitting(tokenizer, rows, limit) for rows in both)
         if not learn:
             raise UsageError(f"{self.data}: no pair fits into {room}")
         return (learn, measure), sum(map(len, both)) - len(learn) - len(measure)

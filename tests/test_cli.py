@@ -98,6 +98,11 @@ def test_rewards_as_json(fresh_cli: Cli) -> None:
         ((*SYNTHETIC, "--temperature", "inf"), "a number on the command line is not finite"),
         (("reward", "--alpha", "nan"), "--alpha"),
         (("reward", "--alpha", "-1"), "--alpha"),
+        (("world", "keyring", "--alpha", "-1"), "--alpha"),
+        (("world", "keyring", "--alpha", "inf"), "--alpha inf: expected a finite number"),
+        (("diagnose", "t.jsonl", "--alpha", "-1"), "--alpha"),
+        (("diagnose", "t.jsonl", "--w-questions", "-1"), "--w-questions"),
+        (("judge", "--budget", "-1"), "--budget"),
     ],
 )
 def test_a_wrong_command_line_ends_with_two(cli: Cli, arguments: tuple[object, ...], message: str) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from proact import console
+from proact.errors import UsageError
 from proact.worlds import WORLDS
 
 ALPHAS = [step / 20 for step in range(21)]
 
 
 def world(name: str, alpha: float, split: str | None = None) -> dict[str, Any]:
-    """The table of a world under a price, over all starts or a split's. Raises UsageError for an unknown name."""
+    """The table of a world under a price, over all starts or a split's.
+
+    Raises UsageError for an unknown name, and for a price that is not finite.
+    """
+    if not math.isfinite(alpha):
+        raise UsageError(f"--alpha {alpha}: expected a finite number")
     return {"world": name, "split": split, **WORLDS[name].table(alpha, split), "exit_code": 0}
 
 

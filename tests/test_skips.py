@@ -37,7 +37,7 @@ def test_skips(folder: Path, reason: str, environment: dict[str, str], code: int
         shutil.copy(REPOSITORY / "tests" / name, folder / name)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = shared: x\n")
     (folder / "test_skipping.py").write_text(SKIPS.format(reason=reason))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
+    command = [sys.executable, "-m", "pytest", "-q", "--numprocesses", "1", "-p", "no:cacheprovider", "."]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stdout
     assert ("skipped where nothing may be skipped" in done.stdout) == bool(code)

@@ -117,8 +117,8 @@ def test_by_reward_every_row_is_read_below_in_one_layout_before_the_first_step(b
     dpo.train(chosen, model, tokenizer, (rows, []), tmp_path, course, [])
     course.close()
     assert kinds[0] == kinds[1] == {torch.bfloat16 if chosen.short_floats else torch.float32}
-    # 200 pairs are read 100 at a time.
-    assert (below, len(course.rows)) == ([False, False], 8)
+    # Two passes tell whether rows can be laid together, and 200 pairs are read 100 at a time.
+    assert (below, len(course.rows)) == ([False] * 4, 8)
 
 
 def squares(clarify: float, execute: float) -> float:

@@ -104,9 +104,11 @@ def test_an_adapter_is_no_model_to_begin_with(cli: Cli, base: Path) -> None:
         assert (ran.code, ran.err.strip()) == (2, told)
 
 
-def test_an_architecture_that_takes_no_adapter_is_refused(cli: Cli) -> None:
+def test_an_architecture_that_takes_no_adapter_is_refused_and_takes_no_place(cli: Cli, base: Path) -> None:
     tiny_model(Path("other"), family="Mamba")
     write_lines("pairs.jsonl", pairs(8))
-    ran = cli("train", "--data", "pairs.jsonl", "--model", "other", "--output", "p")
+    trained(cli, base, "--epochs", 1)
+    ran = cli("train", "--data", "pairs.jsonl", "--model", "other", "--output", "policy", "--overwrite")
+    assert Path("policy/policy.json").exists()
     assert (ran.code, "proact: other: models of the architecture mamba take no LoRA adapter" in ran.err) == (2, True)
     assert not list(Path("p").glob("*.safetensors"))

@@ -16,7 +16,7 @@ from proact.executor import Task
 from proact.keys import digest
 from proact.llm import causal, learned, likelihood
 from proact.records import PreferencePair
-from proact.training import batches, begun, dpo, examples, lengths, manifest, processes, rewarded, trackers
+from proact.training import batches, begun, dpo, examples, learnable, lengths, manifest, processes, rewarded, trackers
 from proact.training.begun import Begun
 from proact.training.manifest import COURSE, CURVES
 from proact.training.plan import LIBRARIES, Options, Plan, as_json, asked_for, losses, packages, plan, said
@@ -87,6 +87,7 @@ class TrainRun:
         base = causal.fingerprint(self.options.model, model)
         self._refuse_start(chosen, base)
         causal.cut(self.options.model, model, chosen.depth)
+        learnable.suits(chosen, model)
         rows, left_out = self._rows(tokenizer, chosen, causal.context(model))
         begun.begin(books, Begun(key=key, base=base, plan=as_json(chosen)), overwrite=self.settings.overwrite)
         if processes.first():

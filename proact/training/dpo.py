@@ -68,7 +68,6 @@ def train(
     import torch
     from transformers import PrinterCallback
 
-    learnable.suits(plan, model)
     join: Any = nullcontext()
     fixed = plan.depth - plan.layers
     if fixed and not plan.lora:

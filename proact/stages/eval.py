@@ -29,6 +29,9 @@ from proact.rewards.joined import joined, spec_of
 from proact.rewards.trajectories import Sorted
 from proact.stage import run_pure
 
+WRITTEN = ("conversations.jsonl", "metrics.jsonl", "comparison.json", "report.html")
+PARETO = ("pareto.png", "pareto.svg")
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that `proact eval` was told. `sources` are (file, method), the method empty where lines name it."""
@@ -64,6 +67,9 @@ class EvalRun:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        read = [path for path, _ in settings.sources] + settings.verdicts + settings.rewards
+        read += [path for path in (settings.profiles, settings.problems, settings.gold, settings.pairs) if path]
+        jsonl.apart(*map(Path, read), *(Path(settings.out, name) for name in WRITTEN + PARETO))
         for plugin in settings.plugins:
             load_plugin(Path(plugin))
         if settings.plot:
@@ -93,9 +99,9 @@ class EvalRun:
             file.write(msgspec.json.format(msgspec.json.encode(result, order="sorted"), indent=2) + b"\n")
         pictures = self._pictures(result, out)
         page.write(out / "report.html", result, self._browser(rows), pictures)
-        written = ("conversations.jsonl", "metrics.jsonl", "comparison.json", "report.html")
+        written = [*WRITTEN, *(PARETO[:1] if "pareto" in pictures else ())]
         return result | {
-            "out": [str(out / name) for name in written] + ([str(out / "pareto.png")] if "pareto" in pictures else []),
+            "out": [str(out / name) for name in written],
             "seconds": round(time.monotonic() - started, 2),
             "exit_code": 3 if result["missing"] else 0,
         }
@@ -196,7 +202,7 @@ class EvalRun:
         ]
         if points:
             figure = plots.pareto(points)
-            plots.save(figure, out / "pareto.png", out / "pareto.svg")
+            plots.save(figure, *(out / name for name in PARETO))
             pictures["pareto"] = plots.inline(figure, "Task success against interruption cost, one point per method")
         for judge, found in result["agreement"].items():
             if found.get("bins"):

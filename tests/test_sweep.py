@@ -156,6 +156,24 @@ def test_one_weighting_is_needed_to_write_pairs(played: Cli) -> None:
     assert (ran.code, "FROM:TO:STEP" in ran.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("--out", "rewards.jsonl"),
+        ("--out", "./t.jsonl"),
+        ("--out", "s/flips.jsonl"),
+        ("--out", "s.jsonl", "--pairs", "t.jsonl"),
+        ("--out", "s.jsonl", "--pairs", "s.jsonl"),
+        ("--out", "s.jsonl", "--pairs", "flips.jsonl"),
+    ],
+)
+def test_what_a_sweep_writes_takes_no_other_file_s_place(played: Cli, files: tuple[str, ...]) -> None:
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+    ran = played("sweep", *FILES, *files)
+    assert (ran.code, "must be different files" in ran.err or "of this name" in ran.err) == (2, True), ran.err
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
 def test_missing_rewards_are_counted_and_the_rest_is_swept(played: Cli) -> None:
     rows = [row for row in read_lines("rewards.jsonl") if row["id"] != "g0/other"]
     write_lines("rewards.jsonl", rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from evaluation import ACT_B, played, verdict, written
@@ -69,6 +70,19 @@ def test_a_judge_is_put_beside_people_and_trivial_baselines(cli: Cli) -> None:
     assert (gate["tau"], gate["kept"], gate["held_back"]) == (0.6, 8, 2)
     assert (gate["accuracy_kept"]["mean"], gate["accuracy_held_back"]["mean"]) == (1.0, 0.0)
     assert gate["p"] == pytest.approx(1 / 45)
+
+
+def test_the_name_of_a_judge_picks_no_folder(cli: Cli) -> None:
+    (row,) = lines(1)
+    judges = ("a/../../../outside", "a%2F..%2F..%2F..%2Foutside")
+    verdicts = [verdict(row["id"], judge, label=YES, confidence=0.9) for judge in judges]
+    write_lines("gold.jsonl", [{"id": row["id"], "label": YES}])
+    arguments = written([row], [], verdicts)
+    before = {*Path.cwd().parent.rglob("*")}
+    succeeded(cli("eval", *arguments, "--gold", "gold.jsonl"))
+    made = {*Path.cwd().parent.rglob("*")} - before
+    assert {path.name for path in made if path.parent != Path("eval").absolute()} == {"eval"}
+    assert len([path for path in made if path.name.startswith("reliability-") and path.suffix == ".png"]) == 2
 
 
 def test_a_gate_that_holds_nothing_back_is_said_to_do_nothing(cli: Cli) -> None:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -207,7 +208,9 @@ class EvalRun:
         for judge, found in result["agreement"].items():
             if found.get("bins"):
                 figure = plots.reliability(found["bins"], f"{judge}: ECE {found['ece']:.3f}")
-                plots.save(figure, out / f"reliability-{judge}.png", out / f"reliability-{judge}.svg")
+                # A name from a file must not say where to write.
+                name = f"reliability-{quote(judge, safe='')}"
+                plots.save(figure, out / f"{name}.png", out / f"{name}.svg")
                 pictures[f"reliability {judge}"] = plots.inline(figure, f"Reliability diagram of {judge}")
         return pictures
 

@@ -112,7 +112,8 @@ def pair(task: str, persona: str, chosen: str, margin: float, turn: int = 0) -> 
     texts = {"Clarify": "Which one?", "Execute": "Here is a longer answer."}
     arm = {"chosen": 1.0, "rejected": 0.0}
     return {
-        "state": {"id": task, "domain": "coding", "query": "Do it."}, "chosen_action": chosen, "rejected_action": rejected,
+        "state": {"id": task, "domain": "coding", "query": "Do it."},
+        "chosen_action": chosen, "rejected_action": rejected,
         "chosen_text": texts[chosen], "rejected_text": texts[rejected],
         "rewards": arm, "task_scores": arm, "interrupt_costs": arm, "prompt": [{"role": "user", "content": "Do it."}],
         **{side: [{"role": "assistant", "content": texts[action]}] for side, action in

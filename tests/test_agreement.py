@@ -126,9 +126,12 @@ def pair(task: str, persona: str, chosen: str, margin: float, turn: int = 0) -> 
     texts = {"Clarify": "Which one?", "Execute": "Here is a longer answer."}
     arm = {"chosen": 1.0, "rejected": 0.0}
     return {
-        "state": {"id": task}, "chosen_action": chosen, "rejected_action": rejected,
+        "state": {"id": task, "domain": "coding", "query": "Do it."},
+        "chosen_action": chosen, "rejected_action": rejected,
         "chosen_text": texts[chosen], "rejected_text": texts[rejected],
-        "rewards": arm, "task_scores": arm, "interrupt_costs": arm, "prompt": [], "chosen": [], "rejected": [],
+        "rewards": arm, "task_scores": arm, "interrupt_costs": arm, "prompt": [{"role": "user", "content": "Do it."}],
+        **{side: [{"role": "assistant", "content": texts[action]}] for side, action in
+           (("chosen", chosen), ("rejected", rejected))},
         "id": f"{task}/{persona}/{turn}/{margin}", "group": task, "chosen_id": "a", "rejected_id": "b",
         "state_id": task, "persona": persona, "method": "other", "seed": 1, "turn": turn, "family": None, "split": None,
         "margin": margin, "margin_se": None, "p_better": None, "weight": 1.0, "spec": "default@1",

@@ -113,6 +113,34 @@ def test_scores_agree_when_they_order_a_group_as_people_do(cli: Cli) -> None:
     assert report["order_longest"] == pytest.approx(1 / 3)
 
 
+def test_a_judge_that_does_not_apply_is_not_wrong(cli: Cli) -> None:
+    rows = lines(2)
+    verdicts = [verdict(row["id"], "correctness", label="not_applicable") for row in rows]
+    gold = [{"id": rows[0]["id"], "label": YES}, {"id": rows[1]["id"], "label": "not_applicable"}]
+    report = agreement(cli, rows, verdicts, gold)["correctness"]
+    assert (report["n"], report["not_applicable"], report["accuracy"]["mean"]) == (2, 1, 1.0)
+    report = agreement(cli, rows, verdicts[:1], gold[:1])["correctness"]
+    assert (report["n"], report["not_applicable"], "accuracy" in report) == (1, 1, False)
+
+
+def test_a_judge_that_never_says_what_people_say_is_wrong_and_another_judge_is_not_asked(cli: Cli) -> None:
+    (row,) = lines(1)
+    verdicts = [verdict(row["id"], "feedback", 2, label="neg_confusion"), *judged([row], [NO], [0.9])]
+    report = agreement(cli, [row], verdicts, [{"id": row["id"], "label": "pos_praise"}])
+    assert report.keys() == {"feedback"}
+    assert (report["feedback"]["n"], report["feedback"]["accuracy"]["mean"]) == (1, 0.0)
+
+
+def test_people_without_a_judge_to_compare_them_with_are_not_passed_over(cli: Cli) -> None:
+    (row,) = lines(1)
+    write_lines("gold.jsonl", [{"id": "elsewhere", "label": YES}])
+    arguments = written([row], [], judged([row], [YES], [0.9]))
+    ran = succeeded(cli("eval", *arguments, "--gold", "gold.jsonl", "--no-plot"))
+    assert "No verdict is compared with gold.jsonl" in " ".join(ran.err.split())
+    ran = cli("eval", "t.jsonl", "--gold", "gold.jsonl", "--no-plot")
+    assert (ran.code, ran.err) == (2, "proact: --gold needs --verdicts, with which it is compared\n")
+
+
 def test_a_gold_file_without_a_label_or_with_a_double_is_refused(cli: Cli) -> None:
     for gold, said in (([{"id": "a"}], "neither"), ([{"id": "a", "label": YES}] * 2, "twice")):
         write_lines("gold.jsonl", gold)

@@ -71,6 +71,8 @@ class EvalRun:
         read = [path for path, _ in settings.sources] + settings.verdicts + settings.rewards
         read += [path for path in (settings.profiles, settings.problems, settings.gold, settings.pairs) if path]
         jsonl.apart(*map(Path, read), *(Path(settings.out, name) for name in WRITTEN + PARETO))
+        if settings.gold and not settings.verdicts:
+            raise UsageError("--gold needs --verdicts, with which it is compared")
         for plugin in settings.plugins:
             load_plugin(Path(plugin))
         if settings.plot:

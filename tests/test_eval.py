@@ -237,6 +237,21 @@ def test_two_specs_of_a_judge_need_a_choice(cli: Cli) -> None:
     assert row["metrics"]["task_success"] == 0.0
 
 
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ("correctness=zzz", "; choose one with --verdict-spec correctness=SPEC"),
+        ("correctness=t", "; choose one with --verdict-spec correctness=SPEC"),
+        ("ruler=t1", "there is no verdict of 'ruler'; see --verdicts"),
+        ("correctness", "expected JUDGE=SPEC"),
+    ],
+)
+def test_the_choice_of_a_spec_is_of_one_that_is_there(cli: Cli, choice: str, said: str) -> None:
+    verdicts = [verdict(ASK_A["id"], "correctness", spec=spec, score=1.0) for spec in ("t1", "t2")]
+    ran = cli("eval", *written([ASK_A], [], verdicts), "--no-plot", "--verdict-spec", choice)
+    assert (ran.code, said in ran.err) == (2, True), ran.err
+
+
 def repeated(values: list[list[float]]) -> tuple[list[Row], list[Row]]:
     """Task success of each task and replicate, as lines and rewards."""
     lines, rewards = [], []

@@ -9,7 +9,7 @@ import typer
 from typer import Option
 
 from proact.cli.command import perform
-from proact.cli.options import PAIRS, REWARDS, TRAJECTORIES, Json, Plugins, named_files, prices, steps
+from proact.cli.options import PAIRS, REWARDS, TRAJECTORIES, Json, Plugins, choices, named_files, prices, steps
 
 Rewards = Annotated[list[Path] | None, Option("--rewards", help="What reward wrote; may be repeated.")]
 VERDICTS = Path("data/logs/verdicts.jsonl")
@@ -51,7 +51,7 @@ def evaluate(
         sources=[(str(path), "") for path in files or []] + named,
         out=str(out),
         verdicts=[str(path) for path in verdicts or []],
-        verdict_specs={name: spec for name, _, spec in (text.partition("=") for text in verdict_spec or [])},
+        verdict_specs=choices(verdict_spec),
         rewards=[str(path) for path in rewards or []],
         profiles=str(profiles) if profiles else None,
         problems=str(problems) if problems else None,

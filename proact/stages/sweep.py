@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,7 @@ class SweepRun:
         rewards = {reward.id: reward for reward in jsonl.read(Path(self.settings.rewards), Reward)}
         lines = Sorted(Path(self.settings.trajectories))
         names = list(self.settings.components)
+        _check_components(names, rewards.values())
         rollouts = Rollouts(rows(lines, rewards, names), names)
         found, flips = self._weightings(rollouts)
         run_pure(self.out, found)
@@ -119,6 +120,13 @@ class SweepRun:
             final = kept(pair, largest, settings.seed) if settings.thin else pair
             if final:
                 yield final
+
+
+def _check_components(names: list[str], rewards: Iterable[Reward]) -> None:
+    """Raises UsageError for a component that no reward has."""
+    held = {name for reward in rewards for name in reward.components}
+    if unknown := [name for name in names if name not in held]:
+        raise UsageError(f"no component called {unknown[0]!r}; the rewards hold: {', '.join(sorted(held)) or 'none'}")
 
 
 def show(report: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ JUDGE_LABELS: dict[str, frozenset[str]] = {
 
 def gated(label: str, confidence: float, tau: float = TAU) -> tuple[float, bool]:
     """The reward of a feedback label and whether it should update anything (seeds/000); a gated one is 0."""
-    should_update = confidence >= tau and label != NEVER_UPDATES
+    should_update = confidence >= tau and label not in (NEVER_UPDATES, NOT_APPLICABLE)
     return (REWARD_MAP[label] if should_update else 0.0), should_update
 
 

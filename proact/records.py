@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from proact.labels import NOT_APPLICABLE, REWARD_MAP
+
 Action = Literal["Clarify", "Execute"]
 Level = Literal["low", "mid", "high"]
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -330,6 +332,12 @@ class Verdict(Record, frozen=True, kw_only=True):
     """Hash of the settings that could change this line."""
     input_hash: str = ""
     """Hash of the input row."""
+
+    def __post_init__(self) -> None:
+        # What the user's reaction is worth is looked up by its label.
+        if self.judge == "feedback" and self.label not in (*REWARD_MAP, NOT_APPLICABLE):
+            choices = ", ".join(REWARD_MAP)
+            raise ValueError(f"field label: expected {choices} or {NOT_APPLICABLE}, got {self.label!r}")
 
 
 class Reward(Record, frozen=True, kw_only=True):

@@ -252,6 +252,26 @@ def test_the_choice_of_a_spec_is_of_one_that_is_there(cli: Cli, choice: str, sai
     assert (ran.code, said in ran.err) == (2, True), ran.err
 
 
+def test_feedback_that_does_not_apply_counts_under_no_tau(cli: Cli) -> None:
+    verdicts = [verdict(ACT_A["id"], "feedback", 2, label="not_applicable", confidence=1.0)]
+    succeeded(cli("eval", *written([ACT_A], [], verdicts)[:1], "--verdicts", "v.jsonl", "--no-plot", "--tau", 0))
+    (row,) = read_lines("data/eval/conversations.jsonl")
+    assert "feedback" in row["not_applicable"]
+
+
+@pytest.mark.parametrize("label", ["pos_prase", None])
+@pytest.mark.parametrize(
+    "command", [("eval", "t.jsonl"), ("reward", "--trajectories", "t.jsonl", "--component", "feedback=1")]
+)
+def test_feedback_under_a_label_that_there_is_not_is_refused(
+    cli: Cli, command: tuple[str, ...], label: str | None
+) -> None:
+    written([ACT_A], [], [verdict(ACT_A["id"], "feedback", 2, label=label, score=0.8, confidence=1.0)])
+    ran = cli(*command, "--verdicts", "v.jsonl")
+    assert ran.code == 2
+    assert ran.err.startswith("proact: v.jsonl:1: field label: expected neg_constraint_restate, "), ran.err
+
+
 def repeated(values: list[list[float]]) -> tuple[list[Row], list[Row]]:
     """Task success of each task and replicate, as lines and rewards."""
     lines, rewards = [], []

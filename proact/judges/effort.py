@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from proact.judges.base import Asker, Case, Finding, Judge, Subject, register
-from proact.judges.tokens import counter
+from proact.judges.tokens import counter, known_by
 from proact.judges.turns import said
 from proact.keys import digest
 from proact.labels import EFFORT_WEIGHTS
@@ -121,7 +121,7 @@ class EffortJudge(Judge[Any]):
 
     def settings(self) -> dict[str, Any]:
         lists = digest(PATTERNS, ENFORCEMENT, DISAPPOINTMENT, EFFORT_WEIGHTS, REPHRASED, SHORTEST_REQUEST)
-        return {**Asker.settings(self), "patterns": lists, "tokenizer": self.setup.tokenizer}
+        return {**Asker.settings(self), "patterns": lists, "tokenizer": known_by(self.setup.tokenizer)}
 
 
 def _plain(text: str) -> str:

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 TAU = 0.6
 """A feedback verdict below this confidence updates nothing."""
 NEVER_UPDATES = "topic_shift"
+NOT_APPLICABLE = "not_applicable"
+"""What every judge may say: there is nothing for it to find."""
 STAND_INS = ("local:smollm2", "synthetic:", "scripted:")
 FeedbackName = Literal[
     "neg_constraint_restate",
@@ -50,6 +52,13 @@ FEEDBACK = (
     FeedbackLabel("topic_shift", 0.0, "The user turns to a new task or topic that has nothing to do with this one."),
 )
 REWARD_MAP: dict[str, float] = {label.name: label.reward for label in FEEDBACK}
+JUDGE_LABELS: dict[str, frozenset[str]] = {
+    "feedback": frozenset(REWARD_MAP),
+    "correctness": frozenset({"correct", "incorrect", "no_answer"}),
+    "compliance": frozenset({"followed", "violated"}),
+    "conflict": frozenset({"resolved", "unresolved", "unclear"}),
+}
+"""What each judge may find."""
 
 
 def gated(label: str, confidence: float, tau: float = TAU) -> tuple[float, bool]:

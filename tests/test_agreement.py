@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from evaluation import ACT_B, played, verdict, written
@@ -71,6 +72,19 @@ def test_a_judge_is_put_beside_people_and_trivial_baselines(cli: Cli) -> None:
     assert gate["p"] == pytest.approx(1 / 45)
 
 
+def test_the_name_of_a_judge_picks_no_folder(cli: Cli) -> None:
+    (row,) = lines(1)
+    judges = ("a/../../../outside", "a%2F..%2F..%2F..%2Foutside")
+    verdicts = [verdict(row["id"], judge, label=YES, confidence=0.9) for judge in judges]
+    write_lines("gold.jsonl", [{"id": row["id"], "label": YES}])
+    arguments = written([row], [], verdicts)
+    before = {*Path.cwd().parent.rglob("*")}
+    succeeded(cli("eval", *arguments, "--gold", "gold.jsonl"))
+    made = {*Path.cwd().parent.rglob("*")} - before
+    assert {path.name for path in made if path.parent != Path("eval").absolute()} == {"eval"}
+    assert len([path for path in made if path.name.startswith("reliability-") and path.suffix == ".png"]) == 2
+
+
 def test_a_gate_that_holds_nothing_back_is_said_to_do_nothing(cli: Cli) -> None:
     rows = lines(4)
     labels = [{"id": f"{row['id']}#1", "label": label} for row, label in zip(rows, [YES, NO, YES, NO], strict=True)]
@@ -97,6 +111,34 @@ def test_scores_agree_when_they_order_a_group_as_people_do(cli: Cli) -> None:
     assert report["order_pairs"] == 3
     assert report["order_accuracy"] == pytest.approx(2 / 3)
     assert report["order_longest"] == pytest.approx(1 / 3)
+
+
+def test_a_judge_that_does_not_apply_is_not_wrong(cli: Cli) -> None:
+    rows = lines(2)
+    verdicts = [verdict(row["id"], "correctness", label="not_applicable") for row in rows]
+    gold = [{"id": rows[0]["id"], "label": YES}, {"id": rows[1]["id"], "label": "not_applicable"}]
+    report = agreement(cli, rows, verdicts, gold)["correctness"]
+    assert (report["n"], report["not_applicable"], report["accuracy"]["mean"]) == (2, 1, 1.0)
+    report = agreement(cli, rows, verdicts[:1], gold[:1])["correctness"]
+    assert (report["n"], report["not_applicable"], "accuracy" in report) == (1, 1, False)
+
+
+def test_a_judge_that_never_says_what_people_say_is_wrong_and_another_judge_is_not_asked(cli: Cli) -> None:
+    (row,) = lines(1)
+    verdicts = [verdict(row["id"], "feedback", 2, label="neg_confusion"), *judged([row], [NO], [0.9])]
+    report = agreement(cli, [row], verdicts, [{"id": row["id"], "label": "pos_praise"}])
+    assert report.keys() == {"feedback"}
+    assert (report["feedback"]["n"], report["feedback"]["accuracy"]["mean"]) == (1, 0.0)
+
+
+def test_people_without_a_judge_to_compare_them_with_are_not_passed_over(cli: Cli) -> None:
+    (row,) = lines(1)
+    write_lines("gold.jsonl", [{"id": "elsewhere", "label": YES}])
+    arguments = written([row], [], judged([row], [YES], [0.9]))
+    ran = succeeded(cli("eval", *arguments, "--gold", "gold.jsonl", "--no-plot"))
+    assert "No verdict is compared with gold.jsonl" in " ".join(ran.err.split())
+    ran = cli("eval", "t.jsonl", "--gold", "gold.jsonl", "--no-plot")
+    assert (ran.code, ran.err) == (2, "proact: --gold needs --verdicts, with which it is compared\n")
 
 
 def test_a_gold_file_without_a_label_or_with_a_double_is_refused(cli: Cli) -> None:

@@ -175,6 +175,33 @@ def test_two_rewards_of_one_line_and_one_id_in_two_files_are_refused(cli: Cli) -
     assert "--method" in ran.err
 
 
+INPUTS = {"gold": [{"id": ASK_A["id"], "label": "correct"}], "pairs": [], "problems": [], "profiles": []}
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        ("--rewards", "r.jsonl"),
+        ("--verdicts", "./v.jsonl"),
+        ("link.jsonl",),
+        ("--method", "again=t.jsonl"),
+        ("--rewards", "eval/metrics.jsonl"),
+        ("--verdicts", "eval/metrics.jsonl"),
+        ("--method", "old=eval/conversations.jsonl"),
+        *((f"--{name}", "eval/metrics.jsonl") for name in INPUTS),
+    ],
+)
+def test_no_file_is_read_twice_or_read_and_written(cli: Cli, again: tuple[str, ...]) -> None:
+    arguments = written()
+    Path("link.jsonl").symlink_to("t.jsonl")
+    for name in ("conversations", "metrics"):
+        write_lines(f"eval/{name}.jsonl", INPUTS.get(again[0][2:], []))
+    before = {path: path.read_bytes() for path in Path().rglob("*.jsonl")}
+    ran = cli("eval", *arguments, *again, "--no-plot")
+    assert (ran.code, "must be different files" in ran.err) == (2, True), ran.err
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
 def test_a_judge_decides_where_nothing_is_run(cli: Cli) -> None:
     bare = [{**line, "task_completed": None} for line in (ASK_A, ACT_A, ACT_B)]
     verdicts = [
@@ -208,6 +235,21 @@ def test_two_specs_of_a_judge_need_a_choice(cli: Cli) -> None:
     succeeded(cli("eval", *arguments, "--verdict-spec", "correctness=t"))
     (row,) = read_lines("data/eval/conversations.jsonl")
     assert row["metrics"]["task_success"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ("correctness=zzz", "; choose one with --verdict-spec correctness=SPEC"),
+        ("correctness=t", "; choose one with --verdict-spec correctness=SPEC"),
+        ("ruler=t1", "there is no verdict of 'ruler'; see --verdicts"),
+        ("correctness", "expected JUDGE=SPEC"),
+    ],
+)
+def test_the_choice_of_a_spec_is_of_one_that_is_there(cli: Cli, choice: str, said: str) -> None:
+    verdicts = [verdict(ASK_A["id"], "correctness", spec=spec, score=1.0) for spec in ("t1", "t2")]
+    ran = cli("eval", *written([ASK_A], [], verdicts), "--no-plot", "--verdict-spec", choice)
+    assert (ran.code, said in ran.err) == (2, True), ran.err
 
 
 def repeated(values: list[list[float]]) -> tuple[list[Row], list[Row]]:

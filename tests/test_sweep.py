@@ -156,6 +156,43 @@ def test_one_weighting_is_needed_to_write_pairs(played: Cli) -> None:
     assert (ran.code, "FROM:TO:STEP" in ran.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("--out", "rewards.jsonl"),
+        ("--out", "./t.jsonl"),
+        ("--out", "s/flips.jsonl"),
+        ("--out", "s.jsonl", "--pairs", "t.jsonl"),
+        ("--out", "s.jsonl", "--pairs", "s.jsonl"),
+        ("--out", "s.jsonl", "--pairs", "flips.jsonl"),
+    ],
+)
+def test_what_a_sweep_writes_takes_no_other_file_s_place(played: Cli, files: tuple[str, ...]) -> None:
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+    ran = played("sweep", *FILES, *files)
+    assert (ran.code, "must be different files" in ran.err or "of this name" in ran.err) == (2, True), ran.err
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--component", "nosuch=1"), "no component called 'nosuch'; the rewards hold: answered, "),
+        (("--component", "=1"), "no component called ''; the rewards hold: answered, "),
+        (("--alpha", "-1:0:1"), "--alpha -1:0:1: expected no weight below 0"),
+        (("--w-task", "-2"), "--w-task -2: expected no weight below 0"),
+    ],
+)
+def test_weights_of_nothing_and_below_nothing_are_refused(played: Cli, flags: tuple[str, ...], said: str) -> None:
+    ran = played("sweep", *FILES, *flags, "--out", "s.jsonl")
+    assert (ran.code, said in ran.err) == (2, True), ran.err
+    assert not Path("s.jsonl").exists()
+
+
+def test_a_component_may_weigh_less_than_nothing(played: Cli) -> None:
+    succeeded(played("sweep", *FILES, "--component", "n_turns=-1:0:1", "--out", "s.jsonl"))
+
+
 def test_missing_rewards_are_counted_and_the_rest_is_swept(played: Cli) -> None:
     rows = [row for row in read_lines("rewards.jsonl") if row["id"] != "g0/other"]
     write_lines("rewards.jsonl", rows)

@@ -9,7 +9,8 @@ import typer
 from typer import Option
 
 from proact.cli.command import perform
-from proact.cli.options import PAIRS, REWARDS, TRAJECTORIES, Json, Plugins, named_files, prices, steps
+from proact.cli.options import PAIRS, REWARDS, TRAJECTORIES, Json, Plugins, choices, named_files, prices, steps
+from proact.errors import UsageError
 
 Rewards = Annotated[list[Path] | None, Option("--rewards", help="What reward wrote; may be repeated.")]
 VERDICTS = Path("data/logs/verdicts.jsonl")
@@ -51,7 +52,7 @@ def evaluate(
         sources=[(str(path), "") for path in files or []] + named,
         out=str(out),
         verdicts=[str(path) for path in verdicts or []],
-        verdict_specs={name: spec for name, _, spec in (text.partition("=") for text in verdict_spec or [])},
+        verdict_specs=choices(verdict_spec),
         rewards=[str(path) for path in rewards or []],
         profiles=str(profiles) if profiles else None,
         problems=str(problems) if problems else None,
@@ -101,13 +102,21 @@ def sweep(
         rewards=str(rewards),
         out=str(out),
         spec=spec,
-        grid={name: steps(name, text) for name, text in grid.items() if text is not None},
+        grid={name: _weights(name, text) for name, text in grid.items() if text is not None},
         components=dict(_swept(text) for text in component or []),
         pairs=str(pairs) if pairs else None,
         thin=thin,
         seed=seed,
     )
     perform(stage, settings, None, json)
+
+
+def _weights(name: str, text: str) -> list[float]:
+    """The steps of a weight. Raises UsageError below 0, as reward does."""
+    values = steps(name, text)
+    if values[0] < 0:
+        raise UsageError(f"--{name.replace('_', '-')} {text}: expected no weight below 0")
+    return values
 
 
 def _swept(text: str) -> tuple[str, list[float]]:

@@ -60,6 +60,8 @@ def warnings(result: dict[str, Any]) -> list[str]:
     judges = [model for models in result["judges"].values() for model in models]
     if said := caveat(judges):
         found.append(f"Judged by {said}.")
+    if (gold := result["settings"]["gold"]) and not result["agreement"]:
+        found.append(f"No verdict is compared with {gold}: no id or no label in it is one that the verdicts have.")
     tasks = {name: entry["tasks"] for name, entry in result["comparison"].items()}
     if tasks and min(tasks.values()) < FEW:
         few = sum(count < FEW for count in tasks.values())

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from proact import jsonl
 from proact.errors import InputError
+from proact.labels import JUDGE_LABELS, NOT_APPLICABLE
 from proact.records import GoldLabel, Verdict
 from proact.stats import agreement, calibration
 from proact.stats.intervals import Interval
@@ -51,7 +52,7 @@ def names(verdict: Verdict) -> tuple[str, ...]:
 def agreements(
     verdicts: Sequence[Verdict], gold: dict[str, GoldLabel], *, tau: float, lengths: Lengths
 ) -> dict[str, dict[str, Any]]:
-    """For each judge that knows a label of the gold file: its agreement, calibration, and the trivial baselines."""
+    """For each judge that may give a label of the gold file: its agreement, calibration, and the trivial baselines."""
     rated: dict[str, list[Rated]] = defaultdict(list)
     for verdict in verdicts:
         found = next((gold[name] for name in names(verdict) if name in gold), None)
@@ -59,7 +60,7 @@ def agreements(
             rated[verdict.judge].append(Rated(found, verdict))
     report = {}
     for judge, some in sorted(rated.items()):
-        known = {verdict.label for verdict in verdicts if verdict.judge == judge}
+        known = {verdict.label for verdict in verdicts if verdict.judge == judge} | JUDGE_LABELS.get(judge, frozenset())
         if any(one.gold.label in known or one.gold.score is not None for one in some):
             report[judge] = _agreement(some, tau, lengths) | {"retest": retest(verdicts, judge)}
     return report
@@ -77,7 +78,7 @@ def retest(verdicts: Sequence[Verdict], judge: str) -> dict[str, Any] | None:
 
 def _agreement(rated: Sequence[Rated], tau: float, lengths: Lengths) -> dict[str, Any]:
     report: dict[str, Any] = {"n": len(rated)}
-    labelled = [one for one in rated if one.gold.label is not None and one.verdict.label is not None]
+    labelled = [one for one in rated if _comparable(one.gold.label, one.verdict.label)]
     if labelled:
         report |= _labels(labelled, lengths) | _calibrated(labelled, tau)
     scored = [one for one in rated if one.gold.score is not None and one.verdict.score is not None]
@@ -85,6 +86,11 @@ def _agreement(rated: Sequence[Rated], tau: float, lengths: Lengths) -> dict[str
         report |= _scores(scored, lengths)
     report["not_applicable"] = len(rated) - len({id(one) for one in [*labelled, *scored]})
     return report
+
+
+def _comparable(wanted: str | None, found: str | None) -> bool:
+    # A judge that does not apply has said nothing, unless that is what people say too.
+    return wanted is not None and found is not None and (found != NOT_APPLICABLE or wanted == found)
 
 
 def _labels(rated: Sequence[Rated], lengths: Lengths) -> dict[str, Any]:

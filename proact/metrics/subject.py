@@ -53,16 +53,14 @@ class Evidence:
         for path in rewards:
             self._read_rewards(path)
         specs: dict[str, set[str]] = defaultdict(set)
+        choice = choice or {}
         for path in verdicts:
             for verdict in jsonl.read(path, Verdict):
-                if verdict.spec.startswith((choice or {}).get(verdict.judge, "")):
-                    specs[verdict.judge].add(verdict.spec)
+                specs[verdict.judge].add(verdict.spec)
+                if verdict.spec.startswith(choice.get(verdict.judge, "")):
                     self.add(verdict)
-        for judge, found in specs.items():
-            if len(found) > 1:
-                there = ", ".join(sorted(found))
-                message = f"the verdicts of {judge} were given under {len(found)} specs: {there}"
-                raise UsageError(f"{message}; choose one with --verdict-spec {judge}=SPEC")
+        for judge in [*choice, *specs]:
+            _check_spec(judge, specs[judge], choice.get(judge, ""))
 
     def add(self, verdict: Verdict) -> None:
         self.judges.setdefault(verdict.judge, set()).add(verdict.model)
@@ -80,6 +78,15 @@ class Evidence:
             self.specs.add(earned.spec)
         if len(self.specs) > 1:
             raise UsageError(f"the rewards were made under several specs ({', '.join(sorted(self.specs))}); keep one")
+
+
+def _check_spec(judge: str, specs: set[str], chosen: str) -> None:
+    """Raises UsageError unless the verdicts of a judge are of one spec or one of theirs is chosen."""
+    if not specs:
+        raise UsageError(f"there is no verdict of {judge!r}; see --verdicts")
+    if sum(spec.startswith(chosen) for spec in specs) != 1:
+        message = f"the verdicts of {judge} were given under: {', '.join(sorted(specs))}"
+        raise UsageError(f"{message}; choose one with --verdict-spec {judge}=SPEC")
 
 
 class Heard(NamedTuple):

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -28,6 +29,9 @@ from proact.rewards.diagnosis import diagnosis
 from proact.rewards.joined import joined, spec_of
 from proact.rewards.trajectories import Sorted
 from proact.stage import run_pure
+
+WRITTEN = ("conversations.jsonl", "metrics.jsonl", "comparison.json", "report.html")
+PARETO = ("pareto.png", "pareto.svg")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +68,11 @@ class EvalRun:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        read = [path for path, _ in settings.sources] + settings.verdicts + settings.rewards
+        read += [path for path in (settings.profiles, settings.problems, settings.gold, settings.pairs) if path]
+        jsonl.apart(*map(Path, read), *(Path(settings.out, name) for name in WRITTEN + PARETO))
+        if settings.gold and not settings.verdicts:
+            raise UsageError("--gold needs --verdicts, with which it is compared")
         for plugin in settings.plugins:
             load_plugin(Path(plugin))
         if settings.plot:
@@ -93,9 +102,9 @@ class EvalRun:
             file.write(msgspec.json.format(msgspec.json.encode(result, order="sorted"), indent=2) + b"\n")
         pictures = self._pictures(result, out)
         page.write(out / "report.html", result, self._browser(rows), pictures)
-        written = ("conversations.jsonl", "metrics.jsonl", "comparison.json", "report.html")
+        written = [*WRITTEN, *(PARETO[:1] if "pareto" in pictures else ())]
         return result | {
-            "out": [str(out / name) for name in written] + ([str(out / "pareto.png")] if "pareto" in pictures else []),
+            "out": [str(out / name) for name in written],
             "seconds": round(time.monotonic() - started, 2),
             "exit_code": 3 if result["missing"] else 0,
         }
@@ -196,12 +205,14 @@ class EvalRun:
         ]
         if points:
             figure = plots.pareto(points)
-            plots.save(figure, out / "pareto.png", out / "pareto.svg")
+            plots.save(figure, *(out / name for name in PARETO))
             pictures["pareto"] = plots.inline(figure, "Task success against interruption cost, one point per method")
         for judge, found in result["agreement"].items():
             if found.get("bins"):
                 figure = plots.reliability(found["bins"], f"{judge}: ECE {found['ece']:.3f}")
-                plots.save(figure, out / f"reliability-{judge}.png", out / f"reliability-{judge}.svg")
+                # A name from a file must not say where to write.
+                name = f"reliability-{quote(judge, safe='')}"
+                plots.save(figure, out / f"{name}.png", out / f"{name}.svg")
                 pictures[f"reliability {judge}"] = plots.inline(figure, f"Reliability diagram of {judge}")
         return pictures
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -51,21 +51,27 @@ class SweepRun:
     """One run of the stage."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self.settings, self.out = settings, Path(settings.out)
+        self.flips = self.out.with_name("flips.jsonl")
+        if self.out == self.flips:
+            raise UsageError(f"--out {self.out}: the groups that flip go to a file of this name; choose another")
+        named = (settings.trajectories, settings.rewards, settings.pairs)
+        jsonl.apart(*(Path(name) for name in named if name), self.out, self.flips)
         self.swept = weightings(settings.spec, settings.grid, settings.components)
         if settings.pairs and len(self.swept) != 1:
             raise UsageError(f"--pairs writes the pairs of one weighting; this grid has {len(self.swept)}")
         self.base = SPECS[settings.spec]
 
     def run(self) -> dict[str, Any]:
-        started, out = time.monotonic(), Path(self.settings.out)
+        started = time.monotonic()
         rewards = {reward.id: reward for reward in jsonl.read(Path(self.settings.rewards), Reward)}
         lines = Sorted(Path(self.settings.trajectories))
         names = list(self.settings.components)
+        _check_components(names, rewards.values())
         rollouts = Rollouts(rows(lines, rewards, names), names)
         found, flips = self._weightings(rollouts)
-        run_pure(out, found)
-        run_pure(out.with_name("flips.jsonl"), flips)
+        run_pure(self.out, found)
+        run_pure(self.flips, flips)
         written = run_pure(Path(self.settings.pairs), self._pairs(lines, rewards)) if self.settings.pairs else None
         return {
             "rollouts": len(rollouts.rows),
@@ -74,7 +80,7 @@ class SweepRun:
             "weightings": [msgspec.to_builtins(one) for one in found],
             "groups_that_flip": len(flips),
             "pairs_written": written,
-            "out": [str(out), str(out.with_name("flips.jsonl"))],
+            "out": [str(self.out), str(self.flips)],
             "seconds": round(time.monotonic() - started, 2),
             "exit_code": 3 if len(lines) > len(rollouts.rows) else 0,
         }
@@ -114,6 +120,13 @@ class SweepRun:
             final = kept(pair, largest, settings.seed) if settings.thin else pair
             if final:
                 yield final
+
+
+def _check_components(names: list[str], rewards: Iterable[Reward]) -> None:
+    """Raises UsageError for a component that no reward has."""
+    held = {name for reward in rewards for name in reward.components}
+    if unknown := [name for name in names if name not in held]:
+        raise UsageError(f"no component called {unknown[0]!r}; the rewards hold: {', '.join(sorted(held)) or 'none'}")
 
 
 def show(report: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Annotated, Any, Required, TypedDict, TypeVar
 
 import msgspec
@@ -89,9 +90,11 @@ def _paired(fields: dict[str, Any]) -> None:
 
 
 def repaired(raw: bytes) -> Any:
-    """Decode JSON that holds lone surrogates, each of which becomes U+FFFD; None when it is not JSON at all."""
+    """Decode JSON that holds lone surrogates, each of which becomes U+FFFD; None when it is not JSON at all, or holds a
+    number that is too large to be one."""
     try:
-        return mended(json.loads(raw.decode("utf-8", "surrogatepass"), parse_constant=refuse))
+        text = raw.decode("utf-8", "surrogatepass")
+        return mended(json.loads(text, parse_constant=refuse, parse_float=_finite, parse_int=_whole))
     except (ValueError, RecursionError):
         return None
 
@@ -99,6 +102,17 @@ def repaired(raw: bytes) -> Any:
 def refuse(constant: str) -> None:
     """For `parse_constant`: NaN and Infinity are Python's, not JSON's."""
     raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(value := float(number)):
+        raise ValueError(f"{number} is too large")
+    return value
+
+
+def _whole(number: str) -> int:
+    _finite(number)
+    return int(number)
 
 
 def mended(value: Any) -> Any:

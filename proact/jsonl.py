@@ -47,10 +47,13 @@ def lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[Line]:
         for number, raw in enumerate(file, start=1):
             if end is not None and offset >= end:
                 return
-            text = raw.removeprefix(b"\xef\xbb\xbf") if offset == 0 else raw
-            if text.strip():
-                yield Line(number, offset, text.rstrip(b"\r\n"), offset + len(raw), raw.endswith(b"\n"))
-            offset += len(raw)
+            after = offset + len(raw)
+            if offset == 0:
+                # Who reads the line again at its offset finds no byte order mark.
+                raw = raw.removeprefix(b"\xef\xbb\xbf")
+            if raw.strip():
+                yield Line(number, after - len(raw), raw.rstrip(b"\r\n"), after, raw.endswith(b"\n"))
+            offset = after
 
 
 def read(path: Path, kind: type[R]) -> Iterator[R]:

@@ -67,6 +67,23 @@ def test_a_plugin_adds_a_component(cli: Cli) -> None:
     assert rewards["g/mainline"]["total"] is None
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(cli: Cli) -> None:
+    mark = b"\xef\xbb\xbf"
+    path = write_lines("t.jsonl", [ASKED, ANSWERED])
+    path.write_bytes(mark + path.read_bytes())
+    assert len(reward_rows(cli)) == 2
+    succeeded(cli("judge", "effort", "--in", "t.jsonl", "--out", "v.jsonl"))
+    log = write_lines("log.jsonl", [{"messages": ASKED["messages"]}])
+    log.write_bytes(mark + log.read_bytes())
+    succeeded(cli("judge", "effort", "--in", "log.jsonl", "--out", "w.jsonl"))
+
+
+def test_an_id_belongs_to_one_line_of_the_file(cli: Cli) -> None:
+    write_lines("t.jsonl", [ASKED, {**ANSWERED, "group": "h"}, {**ANSWERED, "group": "b"}])
+    ran = cli(*REWARD)
+    assert (ran.code, "t.jsonl:3: field id: 'g/mainline' is already on line 2" in ran.err) == (2, True), ran.err
+
+
 BROKEN = '{"id": "g/x", "group": "g"'
 
 

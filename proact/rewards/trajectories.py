@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,9 +44,7 @@ class Sorted:
         if self._unfinished:
             message = "the last conversation was cut off; run the same generate command again to finish it"
             raise InputError(path, message, line=self._unfinished)
-        for one, two in zip(self._places, self._places[1:], strict=False):
-            if one.id == two.id:
-                raise InputError(path, f"{one.id!r} is already on line {one.number}", line=two.number, field="id")
+        self._refuse_twins()
 
     def __len__(self) -> int:
         return len(self._places)
@@ -54,6 +54,12 @@ class Sorted:
             for place in self._places:
                 file.seek(place.offset)
                 yield self._read(jsonl.Line(place.number, place.offset, file.read(place.size)))
+
+    def _refuse_twins(self) -> None:
+        for one, two in pairwise(sorted(self._places, key=attrgetter("id"))):
+            if one.id == two.id:
+                first, second = sorted((one.number, two.number))
+                raise InputError(self.path, f"{one.id!r} is already on line {first}", line=second, field="id")
 
     def _place(self, line: jsonl.Line) -> _Place:
         try:

@@ -65,11 +65,16 @@ def read(path: Path, kind: type[R]) -> Iterator[R]:
 def decode(line: Line, kind: type[R], path: Path, defaults: dict[str, Any] | None = None) -> R:
     """One line as a record, with `defaults` for fields it lacks. Raises InputError naming file, line and field."""
     fields = decode_object(line, path)
+    return record({**defaults, **fields} if defaults else fields, kind, path, line.number)
+
+
+def record(fields: dict[str, Any], kind: type[R], path: Path, number: int) -> R:
+    """A record from the fields of a line. Raises InputError naming file, line and field."""
     try:
-        return parse({**defaults, **fields} if defaults else fields, kind)
+        return parse(fields, kind)
     except msgspec.ValidationError as error:
         message, field = _explain(error)
-        raise InputError(path, message, line=line.number, field=field) from None
+        raise InputError(path, message, line=number, field=field) from None
 
 
 def decode_object(line: Line, path: Path) -> dict[str, Any]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Annotated, Any, Required, TypedDict, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Required, TypedDict, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
 
-from proact.records import Conversation, PreferencePair, Record, Role, State, Trajectory
+from proact.errors import InputError
+from proact.records import Conversation, Message, PreferencePair, Record, Role, State, Trajectory
 
 R = TypeVar("R", bound=Record)
+ROLES = frozenset(get_args(Role))
 
 ALIASES: dict[type[Record], dict[str, str]] = {
     State: {"mbpp_tests": "tests"},
@@ -87,6 +90,19 @@ def _paired(fields: dict[str, Any]) -> None:
         fields["state"] = known(state, State)
     # Messages are checked and not converted: a chat template may read more of them than is known here.
     fields["state"] = msgspec.convert(fields, _Decision).state.visible()
+
+
+def checked(messages: list[Message], path: Path, number: int) -> None:
+    """Raises InputError for a message that is none of an OpenAI dialogue."""
+    for index, message in enumerate(messages):
+        role, place = message.get("role"), f"messages[{index}]"
+        if not isinstance(role, str) or role not in ROLES:
+            choices = ", ".join(sorted(ROLES))
+            raise InputError(path, f"expected one of {choices}", line=number, field=f"{place}.role")
+        if not isinstance(message.get("content", ""), str | list | None):
+            raise InputError(path, "expected a text", line=number, field=f"{place}.content")
+        if not isinstance(message.get("tool_calls"), list | None):
+            raise InputError(path, "expected a list", line=number, field=f"{place}.tool_calls")
 
 
 def repaired(raw: bytes) -> Any:

@@ -143,6 +143,8 @@ BROKEN = '{"id": "g/x", "group": "g"'
         ([{**ASKED, "terminal": False}], [], "t.jsonl:1: the last conversation was cut off"),
         ([line("other", [("Execute", RIGHT, {})], state=state(domain="law"))], [], "unknown domain 'law'"),
         ([{**ASKED, "rollout": [{"at": 9, "action": "Clarify", "meta": {}}]}], [], "t.jsonl:1: field rollout: "),
+        ([{**ASKED, "rollout": [], "at": 99}], [], "t.jsonl:1: field at: there is no message 99"),
+        ([{**ASKED, "messages": [{"content": "q"}]}], [], "t.jsonl:1: field messages[0].role: expected one of"),
         ([ASKED], ["--spec", "kind"], "unknown reward spec 'kind'; there is: default, strict, per-turn"),
         ([ASKED], ["--component", "tone=1"], "no component or judge called 'tone'"),
         ([ASKED], ["--component", "tone"], "--component tone: expected NAME=WEIGHT"),

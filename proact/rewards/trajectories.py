@@ -15,6 +15,7 @@ from proact import jsonl
 from proact.domains import domain
 from proact.errors import InputError
 from proact.keys import digest
+from proact.parsing import checked
 from proact.records import Trajectory
 
 
@@ -74,6 +75,9 @@ class Sorted:
 
     def _read(self, line: jsonl.Line) -> Trajectory:
         trajectory = jsonl.decode(line, Trajectory, self.path)
+        checked(trajectory.messages, self.path, line.number)
+        if trajectory.messages and not 0 <= trajectory.at < len(trajectory.messages):
+            raise InputError(self.path, f"there is no message {trajectory.at}", line=line.number, field="at")
         for step in trajectory.rollout:
             if not 0 <= step.at < len(trajectory.messages):
                 raise InputError(self.path, f"there is no message {step.at}", line=line.number, field="rollout")

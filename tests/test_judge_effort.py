@@ -78,6 +78,12 @@ def test_a_request_in_other_words_is_a_rephrasing_and_a_new_one_is_not() -> None
         assert analyze_user_effort(dialogue(opening, "Puffins.", text))["counts"]["rephrasing"] == count
 
 
+@pytest.mark.parametrize("text", ["", "👍", "!!"])
+def test_what_holds_no_word_rephrases_nothing(text: str) -> None:
+    found = analyze_user_effort(dialogue("Name a sea.", "The Baltic.", text, "Do you want another?", text))
+    assert found["counts"]["rephrasing"] == 0
+
+
 def test_the_shape_and_the_weights_are_the_documents() -> None:
     messages = dialogue("Tell me about the sea.", "Wet.", "That's wrong, ugh.", "Ok.", "Tell me about the sea!")
     found = analyze_user_effort(messages)

@@ -129,12 +129,12 @@ def _plain(text: str) -> str:
 
 
 def _rephrased(spoken: list[tuple[int, str]], start: int) -> list[int]:
-    """The requests from `start` on that say again what an earlier one said."""
+    """The requests from `start` on that say again what an earlier one said; one without words says nothing."""
     told = [(index, words(text), content_words(text)) for index, text in spoken]
     return [
         index
         for place, (index, text, asked) in enumerate(told)
-        if index >= start and any(text == other or _alike(asked, meant) for _, other, meant in told[:place])
+        if index >= start and text and any(text == other or _alike(asked, meant) for _, other, meant in told[:place])
     ]
 
 

@@ -47,10 +47,13 @@ def lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[Line]:
         for number, raw in enumerate(file, start=1):
             if end is not None and offset >= end:
                 return
-            text = raw.removeprefix(b"\xef\xbb\xbf") if offset == 0 else raw
-            if text.strip():
-                yield Line(number, offset, text.rstrip(b"\r\n"), offset + len(raw), raw.endswith(b"\n"))
-            offset += len(raw)
+            after = offset + len(raw)
+            if offset == 0:
+                # Who reads the line again at its offset finds no byte order mark.
+                raw = raw.removeprefix(b"\xef\xbb\xbf")
+            if raw.strip():
+                yield Line(number, after - len(raw), raw.rstrip(b"\r\n"), after, raw.endswith(b"\n"))
+            offset = after
 
 
 def read(path: Path, kind: type[R]) -> Iterator[R]:
@@ -62,11 +65,16 @@ def read(path: Path, kind: type[R]) -> Iterator[R]:
 def decode(line: Line, kind: type[R], path: Path, defaults: dict[str, Any] | None = None) -> R:
     """One line as a record, with `defaults` for fields it lacks. Raises InputError naming file, line and field."""
     fields = decode_object(line, path)
+    return record({**defaults, **fields} if defaults else fields, kind, path, line.number)
+
+
+def record(fields: dict[str, Any], kind: type[R], path: Path, number: int) -> R:
+    """A record from the fields of a line. Raises InputError naming file, line and field."""
     try:
-        return parse({**defaults, **fields} if defaults else fields, kind)
+        return parse(fields, kind)
     except msgspec.ValidationError as error:
         message, field = _explain(error)
-        raise InputError(path, message, line=line.number, field=field) from None
+        raise InputError(path, message, line=number, field=field) from None
 
 
 def decode_object(line: Line, path: Path) -> dict[str, Any]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Required, TypedDict, TypeVar
+import math
+from pathlib import Path
+from typing import Annotated, Any, Required, TypedDict, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
 
-from proact.records import Conversation, PreferencePair, Record, Role, State, Trajectory
+from proact.errors import InputError
+from proact.records import Conversation, Message, PreferencePair, Record, Role, State, Trajectory
 
 R = TypeVar("R", bound=Record)
+ROLES = frozenset(get_args(Role))
 
 ALIASES: dict[type[Record], dict[str, str]] = {
     State: {"mbpp_tests": "tests"},
@@ -88,10 +92,25 @@ def _paired(fields: dict[str, Any]) -> None:
     fields["state"] = msgspec.convert(fields, _Decision).state.visible()
 
 
+def checked(messages: list[Message], path: Path, number: int) -> None:
+    """Raises InputError for a message that is none of an OpenAI dialogue."""
+    for index, message in enumerate(messages):
+        role, place = message.get("role"), f"messages[{index}]"
+        if not isinstance(role, str) or role not in ROLES:
+            choices = ", ".join(sorted(ROLES))
+            raise InputError(path, f"expected one of {choices}", line=number, field=f"{place}.role")
+        if not isinstance(message.get("content", ""), str | list | None):
+            raise InputError(path, "expected a text", line=number, field=f"{place}.content")
+        if not isinstance(message.get("tool_calls"), list | None):
+            raise InputError(path, "expected a list", line=number, field=f"{place}.tool_calls")
+
+
 def repaired(raw: bytes) -> Any:
-    """Decode JSON that holds lone surrogates, each of which becomes U+FFFD; None when it is not JSON at all."""
+    """Decode JSON that holds lone surrogates, each of which becomes U+FFFD; None when it is not JSON at all, or holds a
+    number that is too large to be one."""
     try:
-        return mended(json.loads(raw.decode("utf-8", "surrogatepass"), parse_constant=refuse))
+        text = raw.decode("utf-8", "surrogatepass")
+        return mended(json.loads(text, parse_constant=refuse, parse_float=_finite, parse_int=_whole))
     except (ValueError, RecursionError):
         return None
 
@@ -99,6 +118,17 @@ def repaired(raw: bytes) -> Any:
 def refuse(constant: str) -> None:
     """For `parse_constant`: NaN and Infinity are Python's, not JSON's."""
     raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(value := float(number)):
+        raise ValueError(f"{number} is too large")
+    return value
+
+
+def _whole(number: str) -> int:
+    _finite(number)
+    return int(number)
 
 
 def mended(value: Any) -> Any:

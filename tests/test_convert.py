@@ -63,6 +63,28 @@ def test_a_line_that_is_no_problem_is_named_and_nothing_is_written(cli: Cli) -> 
     assert target.read_text() == "old\n"
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"test_list": []}, "Expected `array` of length >= 1 - at `$.test_list`"),
+        ({"test_list": ["assert True"]}, "its first test calls no function"),
+        ({"test_list": ["twice(1, 1)", " "]}, "one of its tests is empty"),
+        ({"code": "def twice(x) return x"}, "expected ':'"),
+        ({"test_list": ["assert twice(2"]}, "was never closed"),
+    ],
+)
+def test_what_is_wrong_with_a_problem_is_said_in_a_line(cli: Cli, fields: Row, message: str) -> None:
+    ran = cli("convert", "mbpp", write_lines("mbpp.jsonl", [PROBLEM, {**PROBLEM, **fields}]))
+    assert (ran.code, message in ran.err, "Traceback" in ran.err) == (2, True, False), ran.err
+    assert ran.err.startswith("proact: mbpp.jsonl:2: not an MBPP problem: ")
+    assert not Path("data/seeds/mbpp_states.jsonl").exists()
+
+
+def test_a_problem_beyond_the_published_ones_has_no_split(cli: Cli) -> None:
+    (found,) = converted(cli, write_lines("mbpp.jsonl", [{**PROBLEM, "task_id": 975}]))
+    assert found.get("split") is None
+
+
 def test_an_unknown_data_set_names_the_known_ones(cli: Cli) -> None:
     ran = cli("convert", "void", "x.jsonl")
     assert (ran.code, "unknown data set 'void'; there is: mbpp" in ran.err) == (2, True)

@@ -11,6 +11,7 @@ from proact.errors import InputError, OutputError, UsageError
 from proact.records import State
 
 GOOD = b'{"id": "a", "domain": "coding", "query": "q"}'
+INFINITE = (b"1e400", b"-1E+0400", b"9" * 310, b"9" * 250 + b"e99")
 
 
 def complaint(path: Path, content: bytes) -> str:
@@ -42,6 +43,7 @@ def complaint(path: Path, content: bytes) -> str:
         (b'{"id": "a", "domain": "coding", "query": "\\ud800", "task_uncertainty": NaN}', "not valid JSON ("),
         (b'{"id": "a", "domain": "coding", "query": "caf\xe9"}', "not valid JSON (str is not valid UTF-8)"),
         (b"[" * 100_000, "not valid JSON ("),
+        *((GOOD[:-1] + b', "n": %s}' % number, "not valid JSON (number is infinity") for number in INFINITE),
     ],
 )
 def test_an_error_names_file_line_and_field(tmp_path: Path, line: bytes, said: str) -> None:

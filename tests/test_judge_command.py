@@ -275,7 +275,6 @@ def test_a_plugin_that_misbehaves_is_named(name: str, reason: str, tmp_path_fact
         (("effort", "--in", "missing.jsonl"), "missing.jsonl: no such file"),
         (("effort", "--out", "./data.jsonl"), "data.jsonl and data.jsonl must be different files"),
         (("effort", "--in", "states.jsonl"), "is neither a trajectory nor a conversation"),
-        (("effort", "--in", "roles.jsonl"), "roles.jsonl:1: field messages[0].role: expected one of"),
         (("effort", "--in", "twice.jsonl"), "twice.jsonl:2: field id: 'a' is already on line 1"),
         (("ruler", "--model", "synthetic:", "--rubric", "empty.txt"), "the rubric is empty"),
     ],
@@ -284,7 +283,6 @@ def test_what_cannot_be_done_is_refused_in_one_line(arguments: tuple[str, ...], 
     shell = Shell(tmp_path)
     shell.write("data.jsonl", [{"id": "a", "messages": dialogue("q", "a", "b")}])
     shell.write("states.jsonl", [{"id": "a", "query": "q"}])
-    shell.write("roles.jsonl", [{"id": "a", "messages": [{"role": "boss", "content": "q"}]}])
     shell.write("twice.jsonl", [{"id": "a", "messages": dialogue("q")}] * 2)
     (tmp_path / "empty.txt").write_text("\n", "utf-8")
     inputs = () if "--in" in arguments else ("--in", "data.jsonl")
@@ -292,3 +290,25 @@ def test_what_cannot_be_done_is_refused_in_one_line(arguments: tuple[str, ...], 
     assert code == 2
     assert reason in complaint
     assert "\n" not in complaint
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"id": ["a"]}, "id: expected str, got list"),
+        ({"tests": 5}, "tests: expected str | array | null, got int"),
+        ({"tests": ["assert True"], "setup": 5}, "setup: expected str | null, got int"),
+        ({"messages": [{"role": "boss", "content": "q"}]}, "messages[0].role: expected one of assistant, "),
+        ({"messages": [{"role": ["user"], "content": "q"}]}, "messages[0].role: expected one of assistant, "),
+        ({"messages": [{"content": "q"}]}, "messages[0].role: expected one of assistant, "),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content: expected a text"),
+        ({"messages": [{"role": "assistant", "tool_calls": 5}]}, "messages[0].tool_calls: expected a list"),
+    ],
+)
+def test_a_log_that_cannot_be_judged_or_measured_is_named(fields: dict[str, Any], reason: str, tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    shell.write("logs.jsonl", [{"id": "good", "messages": dialogue("q", "a")}, {"messages": dialogue("q"), **fields}])
+    for command in (("judge", "effort", "--in", "logs.jsonl", "--out", "v.jsonl"), ("eval", "logs.jsonl")):
+        code, complaint = shell.complaint(*command)
+        assert code == 2
+        assert f"logs.jsonl:2: field {reason}" in complaint

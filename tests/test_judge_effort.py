@@ -78,6 +78,12 @@ def test_a_request_in_other_words_is_a_rephrasing_and_a_new_one_is_not() -> None
         assert analyze_user_effort(dialogue(opening, "Puffins.", text))["counts"]["rephrasing"] == count
 
 
+@pytest.mark.parametrize("text", ["", "👍", "!!"])
+def test_what_holds_no_word_rephrases_nothing(text: str) -> None:
+    found = analyze_user_effort(dialogue("Name a sea.", "The Baltic.", text, "Do you want another?", text))
+    assert found["counts"]["rephrasing"] == 0
+
+
 def test_the_shape_and_the_weights_are_the_documents() -> None:
     messages = dialogue("Tell me about the sea.", "Wet.", "That's wrong, ugh.", "Ok.", "Tell me about the sea!")
     found = analyze_user_effort(messages)
@@ -115,11 +121,15 @@ def test_tokens_are_counted_where_a_tokenizer_is_named(tmp_path: Path, monkeypat
     package.Tokenizer = Letters  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tokenizers", package)
     shell = Shell(tmp_path)
-    (tmp_path / "tokenizer.json").write_text("{}", "utf-8")
+    (tmp_path / "tokenizer.json").write_text('{"model": {}}', "utf-8")
     shell.write("logs.jsonl", [{"id": "a", "messages": dialogue("abc", "de")}])
-    shell.run("judge", "effort", "--in", "logs.jsonl", "--out", "v.jsonl", "--tokenizer", "tokenizer.json")
+    command = ("judge", "effort", "--in", "logs.jsonl", "--out", "v.jsonl", "--tokenizer", "tokenizer.json")
+    shell.run(*command)
     detail = shell.rows("v.jsonl")[0]["detail"]
     assert (detail["user_tokens"], detail["assistant_tokens"]) == (3, 2)
+    (tmp_path / "tokenizer.json").write_text('{"model": {"type": "another"}}', "utf-8")
+    shell.run(*command)
+    assert len({row["spec"] for row in shell.rows("v.jsonl")}) == 2
 
 
 class Letters:
@@ -139,3 +149,6 @@ def test_a_tokenizer_that_is_not_there_is_refused(tmp_path: Path) -> None:
     code, complaint = shell.complaint("judge", "effort", "--in", "logs.jsonl", "--tokenizer", "none.json")
     assert code == 2
     assert "tokenizer" in complaint or "none.json" in complaint
+    shell.write("other.json", [{"id": "a"}])
+    code, complaint = shell.complaint("judge", "effort", "--in", "logs.jsonl", "--tokenizer", "other.json")
+    assert (code, "other.json: is no tokenizer.json" in complaint) == (2, True)

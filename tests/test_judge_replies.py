@@ -17,7 +17,7 @@ OFF: dict[str, tuple[dict[str, Any], ...]] = {
     "feedback": ({"label": "pos_prase"}, {"confidence": 95}, {"confidence": "high"}),
     "correctness": ({"is_correct": "perhaps"}, {"confidence": -0.1}, {"is_correct": None}),
     "compliance": ({"followed": [7]}, {"applicable_preferences": [1, 2, 3]}, {"violated": "3"}),
-    "conflict": ({"preference_applied": 3}, {"preference_applied": -1}, {"preference_applied": "the first"}),
+    "conflict": ({"preference_applied": 3}, {"preference_applied": -1}, {"preference_applied": True}),
 }
 SCORES = {"feedback": 0.1, "correctness": 1.0, "compliance": 0.5, "conflict": 1.0, "ruler": 0.5}
 EXPECTED_LABEL = {"feedback": "pos_progress", "correctness": "correct", "compliance": "violated"}

@@ -70,7 +70,7 @@ def test_from_the_threshold_on_it_asks(cli: Cli, value: str, threshold: float, a
     assert (line["policy"], line["method"], line["p_clarify"]) == ("mine", "mine", float(value))
 
 
-@pytest.mark.parametrize("value", ["1.01", "-0.5", "float('nan')"])
+@pytest.mark.parametrize("value", ["1.01", "-0.5", "float('nan')", "None", "'yes'"])
 def test_a_probability_outside_its_range_is_refused(cli: Cli, value: str) -> None:
     write_lines("states.jsonl", [state()])
     with pytest.raises(AssertionError, match="policy mine gave .* as a probability of asking"):

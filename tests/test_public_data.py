@@ -128,3 +128,25 @@ def test_a_reference_that_fails_its_tests_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="the reference of HumanEval/0 fails its tests"):
         list(humanevalcomm.states(path))
+    path.write_text(path.read_text("utf-8").replace("def f(x):\\n", "def f(x)\\n"), "utf-8")
+    with pytest.raises(InputError, match="x.jsonl:1: the reference of HumanEval/0 is no Python"):
+        list(humanevalcomm.states(path))
+
+
+def test_a_detail_that_has_no_importance_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    detail = '{"description": "Where", "importance": "high", "inquiry": "Where?", "options": ["here"]}'
+    path.write_text(f'{{"task": "Meet me.", "vague": true, "missing_details": [{detail}]}}\n', "utf-8")
+    with pytest.raises(InputError, match=r"x.jsonl:1: not an IN3 task: .*importance"):
+        list(in3.states(path))
+
+
+def test_a_table_begins_with_a_mark_or_is_refused_in_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.tsv"
+    columns = "\t".join(sorted(clariq.COLUMNS))
+    path.write_text(f"\ufeff{columns}\n" + "\t".join(["a", "2", "f", "1", "what", "why?", "q1", "7"]) + "\n", "utf-8")
+    assert [state.id for state in clariq.states(path)] == ["clariq-7-1"]
+    for harm in (b"\xff\xfe\n", b"x" * 140_000):
+        path.write_bytes(columns.encode() + b"\n" + harm)
+        with pytest.raises(InputError, match=r"x.tsv:\d: not ClariQ: "):
+            list(clariq.states(path))

@@ -67,6 +67,69 @@ def test_a_plugin_adds_a_component(cli: Cli) -> None:
     assert rewards["g/mainline"]["total"] is None
 
 
+COMPONENT = (
+    "from proact.rewards import components\n\n\n@components.register({name!r})\ndef mine(_):\n    return {value}\n"
+)
+DOMAIN = (
+    "from proact.domains.base import Domain, Score, register\n\n\n@register('law')\nclass Law(Domain):\n"
+    "    def score(self, state, message, result):\n        return Score(value={value}, status='scored')\n"
+)
+
+
+@pytest.mark.parametrize("value", ["float('nan')", "float('inf')", "True", "'high'", "10**400"])
+@pytest.mark.parametrize("lines", [[ASKED], [ASKED, ANSWERED]])
+def test_what_a_component_gives_is_a_finite_number(cli: Cli, value: str, lines: list[Row]) -> None:
+    write_lines("t.jsonl", lines)
+    Path("mine.py").write_text(COMPONENT.format(name="mine", value=value))
+    ran = cli(*REWARD, "--component", "mine=1", "--plugin", "mine.py")
+    assert (ran.code, "component 'mine' gave " in ran.err, "Traceback" in ran.err) == (2, True, False), ran.err
+    assert "expected a finite number or None" in ran.err
+    assert not Path("rewards.jsonl").exists()
+
+
+@pytest.mark.parametrize("value", ["float('nan')", "True", "1.5", "'high'"])
+def test_what_a_domain_gives_is_a_score(cli: Cli, value: str) -> None:
+    write_lines("t.jsonl", [line("other", [("Execute", RIGHT, {})], state=state(domain="law"))])
+    Path("law.py").write_text(DOMAIN.format(value=value))
+    ran = cli(*REWARD, "--plugin", "law.py")
+    assert (ran.code, "law.py:7: the plugin failed" in ran.err, "Traceback" in ran.err) == (2, True, False), ran.err
+    assert "expected a score from 0 to 1 or None, got " in ran.err
+    assert not Path("rewards.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["n_questions", "satisfaction"])
+def test_a_component_takes_no_other_number_s_name(cli: Cli, name: str) -> None:
+    write_lines("t.jsonl", [ASKED])
+    Path("mine.py").write_text(COMPONENT.format(name=name, value=5))
+    ran = cli(*REWARD, "--component", f"{name}=1", "--plugin", "mine.py")
+    assert (ran.code, f"component {name!r}: the rewards hold another number called" in ran.err) == (2, True), ran.err
+
+
+def test_weights_under_which_a_reward_is_no_number_are_refused(cli: Cli) -> None:
+    write_lines("t.jsonl", [ASKED, ANSWERED])
+    for weights in (("--alpha", "1e308", "--w-questions", "1e308"), ("--w-task", "1e308"), ("--alpha", "1e200")):
+        ran = cli(*REWARD, *weights)
+        assert (ran.code, "Traceback" in ran.err) == (2, False), ran.err
+        assert "expected no more than 1e+100" in ran.err
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(cli: Cli) -> None:
+    mark = b"\xef\xbb\xbf"
+    path = write_lines("t.jsonl", [ASKED, ANSWERED])
+    path.write_bytes(mark + path.read_bytes())
+    assert len(reward_rows(cli)) == 2
+    succeeded(cli("judge", "effort", "--in", "t.jsonl", "--out", "v.jsonl"))
+    log = write_lines("log.jsonl", [{"messages": ASKED["messages"]}])
+    log.write_bytes(mark + log.read_bytes())
+    succeeded(cli("judge", "effort", "--in", "log.jsonl", "--out", "w.jsonl"))
+
+
+def test_an_id_belongs_to_one_line_of_the_file(cli: Cli) -> None:
+    write_lines("t.jsonl", [ASKED, {**ANSWERED, "group": "h"}, {**ANSWERED, "group": "b"}])
+    ran = cli(*REWARD)
+    assert (ran.code, "t.jsonl:3: field id: 'g/mainline' is already on line 2" in ran.err) == (2, True), ran.err
+
+
 BROKEN = '{"id": "g/x", "group": "g"'
 
 
@@ -80,6 +143,8 @@ BROKEN = '{"id": "g/x", "group": "g"'
         ([{**ASKED, "terminal": False}], [], "t.jsonl:1: the last conversation was cut off"),
         ([line("other", [("Execute", RIGHT, {})], state=state(domain="law"))], [], "unknown domain 'law'"),
         ([{**ASKED, "rollout": [{"at": 9, "action": "Clarify", "meta": {}}]}], [], "t.jsonl:1: field rollout: "),
+        ([{**ASKED, "rollout": [], "at": 99}], [], "t.jsonl:1: field at: there is no message 99"),
+        ([{**ASKED, "messages": [{"content": "q"}]}], [], "t.jsonl:1: field messages[0].role: expected one of"),
         ([ASKED], ["--spec", "kind"], "unknown reward spec 'kind'; there is: default, strict, per-turn"),
         ([ASKED], ["--component", "tone=1"], "no component or judge called 'tone'"),
         ([ASKED], ["--component", "tone"], "--component tone: expected NAME=WEIGHT"),

@@ -42,6 +42,25 @@ def test_statuses(sandbox: Sandbox, code: str | None, status: str) -> None:
     assert judged(sandbox, code, "assert f(3) == 9", "assert f(4) == 16").status == status
 
 
+@pytest.mark.parametrize(
+    ("setup", "code", "status"),
+    [
+        ("import math\nimport nothere", GOOD, "infra"),
+        ("import nothere", "raise RuntimeError", "infra"),
+        ("from math import nothere", GOOD, "infra"),
+        ("import math", "raise RuntimeError", "load_error"),
+        ("from candidate import g", GOOD, "load_error"),
+        ("twice = 2 * g(1)", GOOD, "load_error"),
+    ],
+)
+def test_a_setup_that_cannot_run_here_says_nothing_of_a_candidate(
+    sandbox: Sandbox, setup: str, code: str, status: str
+) -> None:
+    result = judged(sandbox, code, "assert f(3) == 9", setup=setup)
+    assert result.status == status, result.message
+    assert ("the setup cannot run here: " in result.message and "nothere" in result.message) == (status == "infra")
+
+
 def test_each_statement_is_a_test(sandbox: Sandbox) -> None:
     result = judged(sandbox, GOOD, "assert f(3) == 9", "assert f(3) == 8", "assert f(2) == 4")
     assert (result.passed, result.status, result.tier) == ((True, False, True), "fail", "split")

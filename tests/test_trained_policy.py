@@ -402,8 +402,9 @@ def test_the_best_policy_of_a_world_plays_what_its_table_says(cli: Cli) -> None:
             hidden = row["state"]["metadata"]
             slots = tuple(sorted(hidden["guesses"].values()))
             assert (row["action"] == "Clarify") == best(exact.Node(slots, 0, hidden["patience"], hidden["skill"]))
-    ran = cli("generate", *WORLD, "--policy", "optimal:cheap")
-    assert (ran.code, "expected optimal:ALPHA" in ran.err) == (2, True)
+    for price in ("cheap", "nan", "inf", "-1"):
+        ran = cli("generate", *WORLD, "--policy", f"optimal:{price}")
+        assert (ran.code, "expected optimal:ALPHA" in ran.err) == (2, True)
 
 
 def rewarded(cli: Cli) -> tuple[list[Row], dict[str, float]]:

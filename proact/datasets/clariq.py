@@ -56,12 +56,15 @@ def states(path: Path) -> Iterator[State]:
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     if not path.is_file():
         raise InputError(path, "no such file")
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, delimiter="\t", restval="")
-        if missing := COLUMNS - set(reader.fieldnames or ()):
-            raise InputError(path, f"not ClariQ: there is no column {min(missing)}", line=1)
-        for row in reader:
-            if row["clarification_need"] not in NEEDS:
-                message = f"expected 1 to 4, got {row['clarification_need']!r}"
-                raise InputError(path, message, line=reader.line_num, field="clarification_need")
-            yield row
+        try:
+            if missing := COLUMNS - set(reader.fieldnames or ()):
+                raise InputError(path, f"not ClariQ: there is no column {min(missing)}", line=1)
+            for row in reader:
+                if row["clarification_need"] not in NEEDS:
+                    message = f"expected 1 to 4, got {row['clarification_need']!r}"
+                    raise InputError(path, message, line=reader.line_num, field="clarification_need")
+                yield row
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError(path, f"not ClariQ: {error}", line=reader.line_num + 1) from None

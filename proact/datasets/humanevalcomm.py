@@ -19,7 +19,7 @@ from proact import jsonl
 from proact.errors import InputError
 from proact.records import Fact, State
 from proact.sandbox import Program, Sandbox
-from proact.source import tree
+from proact.source import parsed, tree
 
 VARIANTS = ("1a", "1c", "1p", "2ac", "2ap", "2cp")
 KINDS = {"a": "ambiguous", "c": "inconsistent", "p": "incomplete"}
@@ -59,6 +59,8 @@ def states(path: Path) -> Iterator[State]:
                 problem = msgspec.convert(fields, Problem)
             except msgspec.ValidationError as error:
                 raise InputError(path, f"not a HumanEvalComm problem: {error}", line=line.number) from None
+            if parsed(problem.solution) is None:
+                raise InputError(path, f"the reference of {problem.name} is no Python", line=line.number)
             tests = _settled(problem, sandbox)
             if tests is None:
                 raise InputError(path, f"the reference of {problem.name} fails its tests", line=line.number)

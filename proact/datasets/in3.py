@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -21,7 +22,7 @@ class Detail(msgspec.Struct):
     """Something that a vague task leaves open; importance is 1 to 3."""
 
     description: str
-    importance: str | int
+    importance: Literal["1", "2", "3"] | Literal[1, 2, 3]
     inquiry: str
     options: list[str]
 

@@ -9,7 +9,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import orjson
@@ -27,7 +27,7 @@ class Task(msgspec.Struct):
 
     task_id: int
     code: str
-    test_list: list[str]
+    test_list: Annotated[list[str], msgspec.Meta(min_length=1)]
     text: str = ""
     prompt: str = ""
     test_setup_code: str = ""
@@ -38,14 +38,16 @@ def states(path: Path) -> Iterator[State]:
     """The problems as states. Raises InputError naming the line (or the entry) that is no MBPP problem."""
     for number, fields in _entries(path):
         try:
-            task = msgspec.convert(fields, Task)
-        except msgspec.ValidationError as error:
+            yield state(msgspec.convert(fields, Task))
+        except (msgspec.ValidationError, SyntaxError, ValueError) as error:
             raise InputError(path, f"not an MBPP problem: {error}", line=number) from None
-        yield state(task)
 
 
 def state(task: Task) -> State:
-    """A problem as a state: the text is the request; name, signature and examples are what the user can add."""
+    """A problem as a state: the text is the request; name, signature and examples are what the user can add.
+
+    Raises SyntaxError for code or tests that are no Python, ValueError for tests that call nothing.
+    """
     query = " ".join((task.text or task.prompt).split())
     name, parameters = signature(task)
     facts = [
@@ -74,7 +76,7 @@ def state(task: Task) -> State:
         tests=task.test_list,
         setup="\n".join([*task.test_imports, task.test_setup_code.replace("\r\n", "\n")]).strip() or None,
         reference=task.code.replace("\r\n", "\n"),
-        split=next(name for last, name in SPLITS if task.task_id <= last),
+        split=next((name for last, name in SPLITS if task.task_id <= last), None),
         family=f"mbpp-{task.task_id}",
     )
 
@@ -94,11 +96,16 @@ def signature(task: Task) -> tuple[str, list[str]]:
     for name in names:
         if name in functions:
             return name, functions[name]
+    if not names:
+        raise ValueError("its first test calls no function")
     return names[0], []
 
 
 def _example(test: str) -> str:
-    node = tree(test.strip()).body[0]
+    body = tree(test.strip()).body
+    if not body:
+        raise ValueError("one of its tests is empty")
+    node = body[0]
     compared = node.test if isinstance(node, ast.Assert) else None
     if isinstance(compared, ast.Compare) and len(compared.ops) == 1 and isinstance(compared.ops[0], ast.Eq):
         return f"For example, {ast.unparse(compared.left)} should give {ast.unparse(compared.comparators[0])}."

@@ -22,6 +22,11 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     tier: str = ""
     layers: list[str] = []
 
+    def __post_init__(self) -> None:
+        value: object = self.value
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1):
+            raise ValueError(f"expected a score from 0 to 1 or None, got {value!r}")
+
 
 NOT_APPLICABLE = Score(value=None, status="not_applicable")
 NO_ANSWER = Score(value=0.0, status="no_answer")

@@ -96,7 +96,7 @@ class Compliance(Judge[Reply]):
 @cache
 def numbered(count: int) -> type[Reply]:
     """The reply about so many preferences: its schema knows no other numbers."""
-    number: Any = Annotated[Literal[tuple(range(1, count + 1))], BeforeValidator(_whole)]
+    number: Any = Annotated[Literal[tuple(range(1, count + 1))], BeforeValidator(whole)]
     violation: Any = create_model("Violation", __base__=Violation, preference=(number, ...))
     fields: dict[str, Any] = dict.fromkeys(
         ("applicable_preferences", "followed", "over_personalization"), (list[number], ...)
@@ -115,7 +115,8 @@ def listed(preferences: Sequence[Preference]) -> str:
     return "\n".join(lines)
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
+    """For the number of a preference, which `true` is not."""
     if isinstance(value, bool):
         raise ValueError("expected the number of a preference")
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value

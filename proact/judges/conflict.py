@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from proact.judges.base import Case, Finding, Judge, Subject, not_applicable, register
 from proact.judges.base import Reply as BaseReply
-from proact.judges.compliance import listed
+from proact.judges.compliance import listed, whole
 from proact.judges.turns import query_before, said
 from proact.prompts import fence
 from proact.records import ConflictScenario, Message
@@ -15,7 +18,7 @@ from proact.records import ConflictScenario, Message
 class Reply(BaseReply):
     """What an answer made of preferences that contradict each other."""
 
-    preference_applied: int
+    preference_applied: Annotated[int, BeforeValidator(whole)]
     confused_behavior: bool
     explanation: str = ""
 

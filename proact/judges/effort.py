@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from proact.judges.base import Asker, Case, Finding, Judge, Subject, register
-from proact.judges.tokens import counter
+from proact.judges.tokens import counter, known_by
 from proact.judges.turns import said
 from proact.keys import digest
 from proact.labels import EFFORT_WEIGHTS
@@ -121,7 +121,7 @@ class EffortJudge(Judge[Any]):
 
     def settings(self) -> dict[str, Any]:
         lists = digest(PATTERNS, ENFORCEMENT, DISAPPOINTMENT, EFFORT_WEIGHTS, REPHRASED, SHORTEST_REQUEST)
-        return {**Asker.settings(self), "patterns": lists, "tokenizer": self.setup.tokenizer}
+        return {**Asker.settings(self), "patterns": lists, "tokenizer": known_by(self.setup.tokenizer)}
 
 
 def _plain(text: str) -> str:
@@ -129,12 +129,12 @@ def _plain(text: str) -> str:
 
 
 def _rephrased(spoken: list[tuple[int, str]], start: int) -> list[int]:
-    """The requests from `start` on that say again what an earlier one said."""
+    """The requests from `start` on that say again what an earlier one said; one without words says nothing."""
     told = [(index, words(text), content_words(text)) for index, text in spoken]
     return [
         index
         for place, (index, text, asked) in enumerate(told)
-        if index >= start and any(text == other or _alike(asked, meant) for _, other, meant in told[:place])
+        if index >= start and text and any(text == other or _alike(asked, meant) for _, other, meant in told[:place])
     ]
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
-from proact.errors import InputError
+from proact import jsonl
 from proact.judges.base import Case
 from proact.judges.turns import said
-from proact.records import ChecklistItem, Conversation, Message, Preference, Role, State, Trajectory
+from proact.records import ChecklistItem, Conversation, Message, Preference, Record, State, Trajectory
 
-ROLES = frozenset(get_args(Role))
+
+class _Tests(Record, frozen=True, kw_only=True):
+    tests: str | list[str] | None = None
+    setup: str | None = None
 
 
 def of_trajectory(trajectory: Trajectory) -> Case:
@@ -56,14 +59,10 @@ def of_conversation(log: Conversation) -> Case:
     )
 
 
-def checked(messages: list[Message], path: Path, number: int | None = None) -> None:
-    """Raises InputError for a message that is none of an OpenAI dialogue."""
-    for index, message in enumerate(messages):
-        if message.get("role") not in ROLES:
-            choices = ", ".join(sorted(ROLES))
-            raise InputError(path, f"expected one of {choices}", line=number, field=f"messages[{index}].role")
-        if not isinstance(message.get("content", ""), str | list | None):
-            raise InputError(path, "expected a text", line=number, field=f"messages[{index}].content")
+def checked_tests(fields: dict[str, Any], path: Path, number: int) -> None:
+    """Raises InputError when what a line gives as tests cannot be run."""
+    if fields.get("tests"):
+        jsonl.record(fields, _Tests, path, number)
 
 
 def _bare(trajectory: Trajectory) -> tuple[list[Message], int]:

@@ -13,8 +13,9 @@ import msgspec
 from proact import jsonl
 from proact.errors import InputError, UsageError
 from proact.judges.base import Case
-from proact.judges.inputs import checked, of_conversation, preferences_of
+from proact.judges.inputs import checked_tests, of_conversation, preferences_of
 from proact.keys import digest
+from proact.parsing import checked
 from proact.records import Conversation
 
 JoinBy = Literal["id", "position"]
@@ -80,6 +81,9 @@ class Logs:
                     base = f"conversation-{digest(fields)}"
                     name = f"{base}#{copies[base]}" if copies[base] else base
                     copies[base] += 1
+                if not isinstance(name, str):
+                    message = f"expected str, got {type(name).__name__}"
+                    raise InputError(self.path, message, line=place.number, field="id")
                 if seen.setdefault(name, place.number) != place.number:
                     message = f"{name!r} is already on line {seen[name]}"
                     raise InputError(self.path, message, line=place.number, field="id")
@@ -92,6 +96,7 @@ class Logs:
         line = jsonl.Line(place.number, place.offset, raw)
         log = jsonl.decode(line, Conversation, self.path, {"id": self.names[place.row]})
         checked(log.messages, self.path, place.number)
+        checked_tests(log.metadata, self.path, place.number)
         for join in self._joins:
             log = join.apply(log, place.row)
         return log
@@ -115,6 +120,8 @@ class _Join:
                 fields["preferences"] = preferences_of(fields)
             except msgspec.ValidationError as error:
                 raise InputError(self.path, str(error), line=number, field="preferences") from None
+        else:
+            checked_tests(fields, self.path, number)
         name = fields.get(self.key, fields.get("id"))
         if self.by == "position" and name is not None:
             raise UsageError(f"--join position: {self.path}:{number} has an id; use --join id")

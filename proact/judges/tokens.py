@@ -9,7 +9,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from proact.errors import InputError, UsageError
+from proact.keys import digest
+
+
+class _File(msgspec.Struct):
+    """What is in every tokenizer.json."""
+
+    model: dict[str, Any]
 
 
 @cache
@@ -22,8 +31,21 @@ def counter(file: str | None) -> Callable[[str], int] | None:
         return None
     if not importlib.util.find_spec("tokenizers"):
         raise UsageError("--tokenizer needs the package tokenizers: pip install tokenizers")
-    if not Path(file).is_file():
-        raise InputError(file, "no such file")
+    try:
+        msgspec.json.decode(_content(file), type=_File)
+    except msgspec.DecodeError as error:
+        raise InputError(file, f"is no tokenizer.json: {error}") from None
     kind: Any = importlib.import_module("tokenizers").Tokenizer
     tokenizer = kind.from_file(file)
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def known_by(file: str | None) -> str | None:
+    """What counts depend on: the content of the file, whatever it is called."""
+    return None if file is None else digest(_content(file).hex())
+
+
+def _content(file: str) -> bytes:
+    if not Path(file).is_file():
+        raise InputError(file, "no such file")
+    return Path(file).read_bytes()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from proact.errors import UsageError
 from proact.records import Message, Persona, State, Usage
 from proact.registry import Registry
 
@@ -43,8 +44,12 @@ class RulePolicy:
 
     async def p_clarify(self, decision: Decision) -> tuple[float, Usage]:
         seen = State(**decision.state.visible())
-        value = self._rule(seen, decision.persona, decision.messages)
-        return float(await value if inspect.isawaitable(value) else value), Usage()
+        given = self._rule(seen, decision.persona, decision.messages)
+        value = await given if inspect.isawaitable(given) else given
+        try:
+            return float(value), Usage()
+        except (TypeError, ValueError):
+            raise UsageError(f"policy {self.name} gave {value!r} as a probability of asking") from None
 
 
 POLICIES: Registry[Rule] = Registry("policy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -118,14 +119,24 @@ class Verdicts:
 def values(name: str, trajectory: Trajectory, verdicts: Verdicts, tau: float) -> dict[str, float | None]:
     """One further term, and the numbers that it was made of.
 
-    Raises UsageError when neither a plugin nor a judge provides it, MissingVerdict as `Verdicts.values` does.
+    Raises UsageError when neither a plugin nor a judge provides it and when what a plugin gives is no number,
+    MissingVerdict as `Verdicts.values` does.
     """
     if name in COMPONENTS:
-        return {name: COMPONENTS[name](trajectory)}
+        return {name: _given(name, COMPONENTS[name](trajectory), trajectory)}
     if name in verdicts.judges:
         return verdicts.values(name, trajectory.id, tau)
     known = sorted({*COMPONENTS, *verdicts.judges})
     raise UsageError(f"no component or judge called {name!r}; there is: {', '.join(known) or 'none (see --verdicts)'}")
+
+
+def _given(name: str, value: object, trajectory: Trajectory) -> float | None:
+    """What a plugin gave, which no type checker has seen."""
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
+        return float(value)
+    raise UsageError(f"component {name!r} gave {value!r} for {trajectory.id}; expected a finite number or None")
 
 
 def _ungated(found: list[_Found], tau: float) -> list[float]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from proact.domains import Score, domain
 from proact.domains.base import NO_ANSWER, NOT_APPLICABLE
-from proact.errors import SandboxError
+from proact.errors import SandboxError, UsageError
 from proact.records import Reward, Trajectory
 from proact.rewards.components import Verdicts, values
 from proact.rewards.specs import Spec, interrupt_cost, raw_counts, total
@@ -62,11 +62,17 @@ def _score(
 
 
 def reward(trajectory: Trajectory, score: Score, spec: Spec, verdicts: Verdicts) -> Reward:
-    """What a trajectory earned under a spec. Raises MissingVerdict when a judge's score is due and not there."""
+    """What a trajectory earned under a spec.
+
+    Raises MissingVerdict when a judge's score is due and not there, UsageError when a component cannot be taken.
+    """
     counts = raw_counts(trajectory, spec.long_words)
     components = dict(counts)
     for name in spec.components:
-        components |= values(name, trajectory, verdicts, spec.tau)
+        found = values(name, trajectory, verdicts, spec.tau)
+        if taken := components.keys() & found.keys():
+            raise UsageError(f"component {name!r}: the rewards hold another number called {min(taken)!r}; rename it")
+        components |= found
     cost = interrupt_cost(counts, spec)
     value, status = score.value, score.status
     if spec.task_score == "all" and value is not None:

@@ -16,6 +16,9 @@ from proact.labels import TAU
 from proact.records import Action, Trajectory
 from proact.text import prose, questions, words
 
+LARGEST = 1e100
+"""Of a cost or a reward, either side of 0: sums and squares of such numbers are still finite."""
+
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """One way to weigh a trajectory."""
@@ -72,23 +75,35 @@ def raw_counts(trajectory: Trajectory, long_words: int) -> dict[str, float | Non
 
 def interrupt_cost(counts: dict[str, float | None], spec: Spec) -> float:
     """C_interrupt: alpha * (w1 questions + w2 rejections + w3 long turns + w4 off-topic turns), or, for `per-turn`,
-    0.7 rejected + 0.05 - 0.05 answered summed over the Clarify turns; never below 0."""
+    0.7 rejected + 0.05 - 0.05 answered summed over the Clarify turns; never below 0.
+
+    Raises UsageError when the weights make it larger than LARGEST.
+    """
     n = {name: value or 0.0 for name, value in counts.items()}
     if spec.formula == "per-turn":
         return max(0.0, 0.7 * n["rejects"] + 0.05 * n["n_clarify"] - 0.05 * n["answered"])
     weighted = spec.w_questions * n["n_questions"] + spec.w_reject * n["rejects"]
     weighted += spec.w_long * n["long_turns"] + spec.w_off_topic * n["off_topic"]
-    return spec.alpha * weighted
+    return _bounded(spec.alpha * weighted, spec)
 
 
 def total(task_score: float | None, cost: float, components: dict[str, float | None], spec: Spec) -> float | None:
-    """R; None when the task score or a weighted component is not there and its weight is not 0."""
+    """R; None when the task score or a weighted component is not there and its weight is not 0.
+
+    Raises UsageError when the weights make it larger than LARGEST.
+    """
     value = -cost
     for part, weight in [(task_score, spec.w_task), *((components.get(k), w) for k, w in spec.components.items())]:
         if weight:
             if part is None:
                 return None
             value += weight * part
+    return _bounded(value, spec)
+
+
+def _bounded(value: float, spec: Spec) -> float:
+    if not abs(value) <= LARGEST:
+        raise UsageError(f"reward spec {spec.label}: its weights give {value:g}; expected no more than {LARGEST:g}")
     return value
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +15,7 @@ from proact import jsonl
 from proact.domains import domain
 from proact.errors import InputError
 from proact.keys import digest
+from proact.parsing import checked
 from proact.records import Trajectory
 
 
@@ -42,9 +45,7 @@ class Sorted:
         if self._unfinished:
             message = "the last conversation was cut off; run the same generate command again to finish it"
             raise InputError(path, message, line=self._unfinished)
-        for one, two in zip(self._places, self._places[1:], strict=False):
-            if one.id == two.id:
-                raise InputError(path, f"{one.id!r} is already on line {one.number}", line=two.number, field="id")
+        self._refuse_twins()
 
     def __len__(self) -> int:
         return len(self._places)
@@ -54,6 +55,12 @@ class Sorted:
             for place in self._places:
                 file.seek(place.offset)
                 yield self._read(jsonl.Line(place.number, place.offset, file.read(place.size)))
+
+    def _refuse_twins(self) -> None:
+        for one, two in pairwise(sorted(self._places, key=attrgetter("id"))):
+            if one.id == two.id:
+                first, second = sorted((one.number, two.number))
+                raise InputError(self.path, f"{one.id!r} is already on line {first}", line=second, field="id")
 
     def _place(self, line: jsonl.Line) -> _Place:
         try:
@@ -68,6 +75,9 @@ class Sorted:
 
     def _read(self, line: jsonl.Line) -> Trajectory:
         trajectory = jsonl.decode(line, Trajectory, self.path)
+        checked(trajectory.messages, self.path, line.number)
+        if trajectory.messages and not 0 <= trajectory.at < len(trajectory.messages):
+            raise InputError(self.path, f"there is no message {trajectory.at}", line=line.number, field="at")
         for step in trajectory.rollout:
             if not 0 <= step.at < len(trajectory.messages):
                 raise InputError(self.path, f"there is no message {step.at}", line=line.number, field="rollout")

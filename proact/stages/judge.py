@@ -15,7 +15,7 @@ from proact.errors import InputError, UsageError
 from proact.executor import Task
 from proact.judges import JUDGES, AnyJudge, Asker, Case, GroupJudge, Setup, Subject, not_applicable, open_judge
 from proact.judges.asking import Bench, again, judged
-from proact.judges.inputs import checked, of_trajectory
+from proact.judges.inputs import of_trajectory
 from proact.judges.logs import JoinBy, Logs
 from proact.judges.seats import Seat, Work, job_name, verdicts
 from proact.judges.tally import Plan, tally
@@ -151,7 +151,6 @@ class JudgeRun:
         for _, group in groupby(lines, key=lambda line: line.group):
             cases, single = [], []
             for trajectory in group:
-                checked(trajectory.messages, self.source)
                 case = of_trajectory(trajectory)
                 cases.append(case)
                 if settings.lines == "all" or (trajectory.is_mainline and not trajectory.decision_point):

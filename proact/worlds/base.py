@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -63,11 +64,14 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
         return self.starts
 
     def best(self, alpha: str) -> Callable[[State, Persona, list[Message]], bool]:
-        """The same for a price as it was typed. Raises UsageError for what is no number."""
+        """The same for a price as it was typed. Raises UsageError for what is none."""
         try:
-            return self.optimal(float(alpha))
+            price = float(alpha)
         except ValueError:
-            raise UsageError(f"--policy optimal:{alpha}: expected optimal:ALPHA, as optimal:0.3") from None
+            price = math.nan
+        if not 0 <= price < math.inf:
+            raise UsageError(f"--policy optimal:{alpha}: expected optimal:ALPHA, as optimal:0.3")
+        return self.optimal(price)
 
 
 WORLDS: Registry[World] = Registry("world")

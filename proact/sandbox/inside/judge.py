@@ -16,8 +16,8 @@ from typing import Any
 
 from . import jail, seccomp
 from .frames import Closed, Frames
-from .remote import Line, Unsendable
-from .split import IN_PROCESS, SPLIT, Plan, plan
+from .remote import Ended, Line, Unsendable
+from .split import IN_PROCESS, SPLIT, Plan, imported, plan
 from .supervisor import READY, ZYGOTE_LOST
 from .trial import Outcome, ended, judged
 
@@ -61,6 +61,8 @@ class Judge:
                     outcome = child.try_program(programs[at], plans[at], batch=True)
                     if outcome.status in ("gone", "tampered", "memory"):
                         break
+                    if outcome.status == "load_error" and programs[at]["setup"]:
+                        continue  # Whose fault it is can only be told by a child that has loaded nothing yet.
                     outcomes[at] = outcome
             for at in waiting:
                 if (done := outcomes[at]) is not None:
@@ -79,7 +81,16 @@ class Judge:
         outcome.cpu = child.report["cpu"]
         if outcome.status == "gone":
             outcome = ended(outcome, child.report, lambda: not self._jailed)
+        if outcome.status == "load_error" and (problem := self._unprepared(program["setup"], limits)):
+            return _unfit(made, f"the setup cannot run here: {problem}")
         return outcome
+
+    def _unprepared(self, setup: str, limits: dict[str, Any]) -> str:
+        """Why a setup fails whatever the candidate is: what it imports is not here. Empty when it need not fail."""
+        if not (imports := imported(setup)):
+            return ""
+        with Child(self, limits) as child:
+            return child.problem(imports)
 
     def order(self, limits: dict[str, Any], fd: int) -> None:
         """Have a child made that answers on `fd`."""
@@ -131,6 +142,15 @@ class Child:
             if batch:
                 return Outcome("infra", [], again=True)
             raise
+
+    def problem(self, code: str) -> str:
+        """What code that is trusted raises when it is loaded, empty when it loads."""
+        line = self._new_line()
+        try:
+            loaded = line.request(op="load", code=code, setup="", batch=False)
+        except Ended:
+            return "no answer"
+        return str(line.raised(loaded["x"])) if "x" in loaded else ""
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()

@@ -213,6 +213,17 @@ def _local_part(setup: list[ast.stmt]) -> list[ast.stmt]:
     return local
 
 
+def imported(setup: str) -> str:
+    """What a setup imports from elsewhere than the candidate, as a program."""
+    return _source([statement for statement in ast.parse(setup).body if _from_elsewhere(statement)])
+
+
+def _from_elsewhere(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.ImportFrom):
+        return statement.module not in CANDIDATE_MODULES
+    return isinstance(statement, ast.Import)
+
+
 def _source(body: list[ast.stmt]) -> str:
     return ast.unparse(ast.Module(body, []))
 

@@ -47,7 +47,7 @@ def parse(fields: dict[str, Any], kind: type[R]) -> R:
 
 
 def known(fields: dict[str, Any], kind: type[Record]) -> dict[str, Any]:
-    """The fields of a line under their own names, the unknown ones moved to `metadata`."""
+    """The fields of a line under their own names, the unknown ones in `metadata`, where they replace others."""
     names = kind.__struct_fields__
     aliases = ALIASES.get(kind, {})
     result: dict[str, Any] = {}
@@ -62,7 +62,8 @@ def known(fields: dict[str, Any], kind: type[Record]) -> dict[str, Any]:
         metadata = result.get("metadata") or {}
         if not isinstance(metadata, dict):
             raise msgspec.ValidationError("Expected `object` - at `$.metadata`")
-        result["metadata"] = {**extra, **metadata}
+        # What is unknown comes first and wins; hashes of a record depend on the order.
+        result["metadata"] = extra | metadata | extra
     if kind is State and isinstance(result.get("prev_reject"), bool):
         result["prev_reject"] = int(result["prev_reject"])
     if kind is Trajectory:

@@ -136,7 +136,13 @@ def test_code_with_tests_is_run_unless_told_otherwise(tmp_path: Path) -> None:
 def test_profiles_and_problems_are_joined_by_id(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     rows = [
-        {"id": f"c{n}", "turns": dialogue(f"question {n}", f"answer {n}"), "profile_id": f"u{n}", "problem_id": f"p{n}"}
+        {
+            "id": f"c{n}",
+            "turns": dialogue(f"question {n}", f"answer {n}"),
+            "profile_id": f"u{n}",
+            "problem_id": f"p{n}",
+            "metadata": {"profile_id": f"u{3 - n}", "problem_id": "other"},
+        }
         for n in (1, 2)
     ]
     shell.write(

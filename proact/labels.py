@@ -52,11 +52,14 @@ FEEDBACK = (
     FeedbackLabel("topic_shift", 0.0, "The user turns to a new task or topic that has nothing to do with this one."),
 )
 REWARD_MAP: dict[str, float] = {label.name: label.reward for label in FEEDBACK}
-JUDGE_LABELS: dict[str, frozenset[str]] = {
-    "feedback": frozenset(REWARD_MAP),
-    "correctness": frozenset({"correct", "incorrect", "no_answer"}),
-    "compliance": frozenset({"followed", "violated"}),
-    "conflict": frozenset({"resolved", "unresolved", "unclear"}),
+CORRECTNESS = ("correct", "incorrect", "no_answer")
+COMPLIANCE = ("followed", "violated")
+CONFLICT = ("resolved", "unresolved", "unclear")
+JUDGE_LABELS: dict[str, tuple[str, ...]] = {
+    "feedback": tuple(REWARD_MAP),
+    "correctness": CORRECTNESS,
+    "compliance": COMPLIANCE,
+    "conflict": CONFLICT,
 }
 """What each judge may find."""
 

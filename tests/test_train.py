@@ -438,12 +438,3 @@ def test_a_failed_start_does_not_block_the_folder(cli: Cli, base: Path) -> None:
     write_lines("pairs.jsonl", pairs(8))
     assert cli("train", "--data", "pairs.jsonl", "--model", base, "--output", "policy", "--max-length", 16).code == 2
     trained(cli, base, "--epochs", 1)
-
-
-def test_overwriting_removes_the_policy_and_nothing_else(cli: Cli, base: Path) -> None:
-    write_lines("pairs.jsonl", pairs(8))
-    trained(cli, base, "--epochs", 1)
-    Path("policy/notes.txt").write_text("what I think of it", "utf-8")
-    trained(cli, base, "--epochs", 1, "--full", "--overwrite")
-    assert Path("policy/notes.txt").exists()
-    assert not Path("policy/adapter_model.safetensors").exists()

@@ -15,6 +15,7 @@ from support import Cli, Zygote, succeeded, write_lines
 from tiny import pairs, tiny_model, trained
 
 from proact.training import manifest
+from proact.training.begun import Begun, begin
 
 torch = pytest.importorskip("torch")
 WORLD = ("--mode", "synthetic", "--world", "keyring", "--n-states", 2, "--branches", 0)
@@ -111,6 +112,15 @@ def test_a_policy_whose_weights_are_gone_is_not_finished(cli: Cli, base: Path, d
     )
     succeeded(cli(*command(base, "--output", "policy", "--overwrite")))
     succeeded(cli("generate", *WORLD, "--policy", "trained:policy"))
+
+
+def test_a_folder_that_was_cleared_and_not_begun_is_still_known(cli: Cli, base: Path) -> None:
+    write_lines("pairs.jsonl", pairs(12))
+    trained(cli, base, "--epochs", 1)
+    with pytest.raises(TypeError):
+        begin(Path("policy"), Begun(key="breaks off here", plan={"seed": object()}), overwrite=True)
+    assert not Path("policy/policy.json").exists()
+    succeeded(cli(*command(base, "--output", "policy", "--epochs", 2)))
 
 
 def test_a_training_is_its_folders_only_one_and_of_the_weights_that_it_began_with(

@@ -9,6 +9,7 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from proact.keys import digest
+from proact.labels import NOT_APPLICABLE
 from proact.prompts import Prompt, fence, load, split
 from proact.records import ConflictScenario, Message, Preference, State
 from proact.registry import Registry
@@ -52,7 +53,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def not_applicable(why: str) -> Finding:
-    return Finding(label="not_applicable", rationale=why)
+    return Finding(label=NOT_APPLICABLE, rationale=why)
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,10 +14,11 @@ from proact.judges.base import Case, Finding, Folded, Judge, Subject, not_applic
 from proact.judges.base import Reply as BaseReply
 from proact.judges.turns import exchanges
 from proact.keys import digest
-from proact.labels import VIOLATIONS, PreferenceViolationType
+from proact.labels import COMPLIANCE, NOT_APPLICABLE, VIOLATIONS, PreferenceViolationType
 from proact.prompts import fence
 from proact.records import Message, Preference
 
+FOLLOWED, VIOLATED = COMPLIANCE
 TYPES = "\n".join(f"- {kind.value}: {meaning}" for kind, meaning in VIOLATIONS.items())
 
 
@@ -86,7 +87,7 @@ class Compliance(Judge[Reply]):
             "over_personalization": sorted(reply.over_personalization),
         }
         score = len(reply.followed) / len(applicable) if applicable else None
-        label = "not_applicable" if score is None else "violated" if violated else "followed"
+        label = NOT_APPLICABLE if score is None else VIOLATED if violated else FOLLOWED
         return [Finding(label=label, score=score, rationale=reply.explanation, detail=detail)]
 
     def settings(self) -> dict[str, Any]:

@@ -11,8 +11,11 @@ from proact.judges.base import Case, Finding, Judge, Subject, not_applicable, re
 from proact.judges.base import Reply as BaseReply
 from proact.judges.compliance import listed, whole
 from proact.judges.turns import query_before, said
+from proact.labels import CONFLICT
 from proact.prompts import fence
 from proact.records import ConflictScenario, Message
+
+RESOLVED, UNRESOLVED, UNCLEAR = CONFLICT
 
 
 class Reply(BaseReply):
@@ -65,5 +68,5 @@ class Conflict(Judge[Reply]):
             "correct_resolution": applied == expected,
             "confused_behavior": reply.confused_behavior,
         }
-        label = "unclear" if not applied else "resolved" if applied == expected else "unresolved"
+        label = UNCLEAR if not applied else RESOLVED if applied == expected else UNRESOLVED
         return [Finding(label=label, score=float(applied == expected), rationale=reply.explanation, detail=detail)]

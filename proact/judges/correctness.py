@@ -11,10 +11,12 @@ from proact.domains import domain
 from proact.judges.base import Case, Finding, Judge, Share, Subject, not_applicable, register
 from proact.judges.base import Reply as BaseReply
 from proact.judges.turns import final_answer, said
+from proact.labels import CORRECTNESS
 from proact.records import State
 from proact.sandbox.program import Program, Result
 
-NO_ANSWER = Finding(label="no_answer", score=0.0, confidence=1.0, rationale="The assistant never gave an answer.")
+CORRECT, INCORRECT, SILENT = CORRECTNESS
+NO_ANSWER = Finding(label=SILENT, score=0.0, confidence=1.0, rationale="The assistant never gave an answer.")
 
 
 class Reply(BaseReply):
@@ -53,7 +55,7 @@ class Correctness(Judge[Reply]):
     def verdicts(self, subject: Subject, reply: Reply) -> list[Finding]:
         return [
             Finding(
-                label="correct" if reply.is_correct else "incorrect",
+                label=CORRECT if reply.is_correct else INCORRECT,
                 score=float(reply.is_correct),
                 confidence=reply.confidence,
                 rationale=reply.reasoning,
@@ -64,7 +66,7 @@ class Correctness(Judge[Reply]):
         """Correct is what passes every test."""
         score = domain("coding").score(subject.data["state"], subject.data["answer"], result)
         correct = score.value == 1.0
-        label = "correct" if correct else "no_answer" if score.status == "no_answer" else "incorrect"
+        label = CORRECT if correct else SILENT if score.status == "no_answer" else INCORRECT
         passed = f"{sum(score.tests)} of {len(score.tests)} tests passed ({score.status})"
         detail = {"status": score.status, "tests": score.tests, "tier": score.tier, "layers": score.layers}
         return [Finding(label=label, score=float(correct), confidence=1.0, rationale=passed, detail=detail)]

@@ -60,7 +60,7 @@ def agreements(
             rated[verdict.judge].append(Rated(found, verdict))
     report = {}
     for judge, some in sorted(rated.items()):
-        known = {verdict.label for verdict in verdicts if verdict.judge == judge} | JUDGE_LABELS.get(judge, frozenset())
+        known = {*JUDGE_LABELS.get(judge, ()), *(verdict.label for verdict in verdicts if verdict.judge == judge)}
         if any(one.gold.label in known or one.gold.score is not None for one in some):
             report[judge] = _agreement(some, tau, lengths) | {"retest": retest(verdicts, judge)}
     return report

@@ -70,10 +70,13 @@ def begin(folder: Path, begun: Begun, *, overwrite: bool) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what another training would be mistaken by; anything that is not proact's stays."""
+    """Remove what another training would be mistaken by; anything that is not proact's stays.
+
+    `run.json` stays until the next one takes its place: by it the folder is known as a training's.
+    """
     with disk.writing(folder):
         shutil.rmtree(folder / dpo.CHECKPOINTS, ignore_errors=True)
-        for name in (RUN, manifest.FILE, *SAVED):
+        for name in (manifest.FILE, *SAVED):
             for path in folder.glob(name):
                 path.unlink()
 

@@ -70,7 +70,7 @@ class TrainRun:
         key = digest(msgspec.to_builtins(told), [msgspec.to_builtins(pair) for pair in self.pairs], *start)
         if found := self._finished(key):
             return self._report(found, time.monotonic() - started)
-        if self.options.gpus > 1 and not processes.several():
+        if self.options.gpus > 1 and processes.count() == 1:
             processes.launch(self.options.gpus, self.folder)
             return self._report(manifest.read(self.folder), time.monotonic() - started)
         with TemporaryDirectory() as aside:

@@ -157,7 +157,7 @@ def _tokens(tokenizer: Any) -> int:
 def _arguments(plan: Plan, rows: int, measured: bool, folder: Path, report_to: list[str]) -> Any:
     from trl import DPOConfig
 
-    steps = max(1, round(plan.epochs * rows / plan.batch_size))
+    steps = max(1, round(plan.epochs * rows / (plan.batch_size * processes.count())))
     # What is logged is a mean since the last line: a checkpoint between two lines would lose a part of it.
     logged = max(1, steps // LOGGED)
     often = logged * max(1, steps // SAVED // logged)

@@ -123,7 +123,7 @@ def foresee(options: Options) -> None:
         try:
             config = AutoConfig.from_pretrained(causal.source(options.model))
         except (OSError, ValueError) as error:
-            raise UsageError(f"{options.model}: cannot be loaded: {str(error).splitlines()[0]}") from None
+            raise UsageError(f"{options.model}: cannot be loaded: {causal.first_line(error)}") from None
     plan(options, 0, config.get_text_config().num_hidden_layers)
 
 

@@ -12,18 +12,18 @@ from typing import Any
 from proact.errors import OutputError
 
 
-def several() -> bool:
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+def count() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def first() -> bool:
     """Whether this process is the only one, or the first of several."""
-    return not several() or os.environ["RANK"] == "0"
+    return count() == 1 or os.environ["RANK"] == "0"
 
 
-def launch(count: int, folder: Path) -> None:
+def launch(wanted: int, folder: Path) -> None:
     """The command that runs now, in so many processes. Raises OutputError when one of them fails."""
-    command = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(count)]
+    command = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(wanted)]
     done = subprocess.run([sys.executable, *command, "-m", "proact", *sys.argv[1:]], stdout=subprocess.DEVNULL)
     if done.returncode:
         raise OutputError(f"{folder}: the processes of the training ended with code {done.returncode}")
@@ -36,7 +36,7 @@ def common(rows: list[dict[str, Any]], folder: Path, args: Any) -> Any:
     """
     from datasets import Dataset, load_from_disk
 
-    if not several():
+    if count() == 1:
         return Dataset.from_list(rows)
     with args.main_process_first():
         if first():

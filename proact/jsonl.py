@@ -18,7 +18,7 @@ import orjson
 
 from proact import disk
 from proact.errors import InputError, OutputError, UsageError
-from proact.parsing import parse, repaired
+from proact.parsing import DEEPEST, deeper, parse, repaired
 from proact.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -90,6 +90,8 @@ def decode_object(line: Line, path: Path) -> dict[str, Any]:
                 else error.msg.removesuffix(": surrogates not allowed")
             )
             raise InputError(path, f"not valid JSON ({reason})", line=line.number) from None
+    if line.raw.count(b"[") + line.raw.count(b"{") > DEEPEST and deeper(value, DEEPEST):
+        raise InputError(path, f"is nested more than {DEEPEST} levels deep", line=line.number)
     if not isinstance(value, dict):
         raise InputError(path, f"expected a JSON object, got {type(value).__name__}", line=line.number)
     return value

@@ -15,6 +15,8 @@ from proact.records import Conversation, Message, PreferencePair, Record, Role, 
 
 R = TypeVar("R", bound=Record)
 ROLES = frozenset(get_args(Role))
+DEEPEST = 200
+"""Levels of nesting: what is written again, orjson among the writers, takes no more than 254."""
 
 ALIASES: dict[type[Record], dict[str, str]] = {
     State: {"mbpp_tests": "tests"},
@@ -104,6 +106,14 @@ def checked(messages: list[Message], path: Path, number: int) -> None:
             raise InputError(path, "expected a text", line=number, field=f"{place}.content")
         if not isinstance(message.get("tool_calls"), list | None):
             raise InputError(path, "expected a list", line=number, field=f"{place}.tool_calls")
+
+
+def deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects of a JSON value lie in each other more than so many times."""
+    if not isinstance(value, dict | list):
+        return False
+    inside = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(deeper(item, levels - 1) for item in inside)
 
 
 def repaired(raw: bytes) -> Any:

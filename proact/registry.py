@@ -6,8 +6,9 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
+from numbers import Real
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from proact.errors import InputError, UsageError
 
@@ -66,6 +67,14 @@ def load_plugin(path: Path) -> str:
         _loaded[path] = fingerprint
         spec.loader.exec_module(module)
     return _loaded[path]
+
+
+def finite(value: object) -> float | None:
+    """What a plugin gave, which no type checker has seen, as a number; None for anything else, NaN and bool too."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return None
+    size: Any = abs(value)
+    return float(value) if size <= sys.float_info.max else None
 
 
 def plugin_frame(error: BaseException) -> tuple[Path, int] | None:

@@ -80,7 +80,7 @@ def _marks(path: Path) -> Iterator[tuple[jsonl.Line, Mark]]:
     for line in jsonl.lines(path):
         try:
             mark = decoder.decode(line.raw)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if _is_torn(line, error):
                 return
             message = "is no line of a generate or judge output, and is not overwritten; choose another --out"

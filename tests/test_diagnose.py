@@ -280,6 +280,16 @@ def test_the_embedded_model_and_the_shipped_twins_are_diagnosed(cli: Cli, monkey
     assert any("only 2 tasks" in finding for finding in report["findings"])
 
 
+def test_rewards_that_are_missing_are_counted(cli: Cli) -> None:
+    succeeded(cli(*KEYRING, "--n-states", 12))
+    succeeded(cli("reward", "--trajectories", "t.jsonl", "--rewards", "r.jsonl", "--out", "p.jsonl"))
+    rows = read_lines("r.jsonl")
+    assert diagnosed(cli, "--rewards", "r.jsonl")["missing"] == 0
+    write_lines("r.jsonl", rows[2:])
+    ran = succeeded(cli("diagnose", "t.jsonl", "--rewards", "r.jsonl"), 3)
+    assert "2 trajectories have no reward and are in no figure" in ran.err
+
+
 def test_the_page_of_eval_holds_the_diagnosis(cli: Cli) -> None:
     succeeded(cli(*KEYRING, "--n-states", 12))
     succeeded(cli("reward", "--trajectories", "t.jsonl", "--rewards", "r.jsonl", "--out", "p.jsonl"))

@@ -316,6 +316,16 @@ def test_the_same_input_gives_the_same_files(cli: Cli) -> None:
     assert {"pareto.png", "pareto.svg", "report.html"} <= before.keys()
 
 
+def test_rewards_whose_weights_no_file_says_are_measured_and_their_questions_have_no_worth(cli: Cli) -> None:
+    """Copied without the meta file that `reward` wrote beside them."""
+    arguments = written(rewards=[{**row, "spec": "default@1+0123456789abcdef"} for row in REWARDS])
+    report = json.loads(succeeded(cli("eval", *arguments, "--no-plot", "--json"), 3).out)
+    assert metric(report, "ask", "avg_interrupt_cost")["mean"] == pytest.approx((0.08 + 0.36) / 2)
+    assert report["diagnoses"] == {}
+    said = "No file beside the rewards says what default@1+0123456789abcdef weighs"
+    assert any(warning.startswith(said) for warning in report["warnings"])
+
+
 def test_a_metric_of_your_own(cli: Cli) -> None:
     plugin = EXAMPLES / "my_metric.py"
     assert len(plugin.read_text("utf-8").splitlines()) <= 15
@@ -323,6 +333,30 @@ def test_a_metric_of_your_own(cli: Cli) -> None:
     # Ascending, please and Thanks; six words; One and two. ACT_B has no reply at all.
     assert metric(report, "ask", "avg_short_replies")["mean"] == pytest.approx((2 + 0 + 1) / 3)
     assert metric(report, "act", "avg_short_replies")["not_applicable"] == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "reason"),
+    [
+        ("None", "mean", "gave None"),
+        ("float('nan')", "mean", "gave nan"),
+        ("'much'", "mean", "gave 'much'"),
+        ("1e308", "mean", "gave 1e+308"),
+        ("Weighted(1.0, 0.0)", "ratio", "gave Weighted(value=1.0, weight=0.0)"),
+        ("Weighted(None, 1.0)", "ratio", "gave Weighted(value=None, weight=1.0)"),
+        ("0.5", "rate", "gave 0.5"),
+    ],
+)
+def test_a_metric_that_gives_no_value_is_named(cli: Cli, given: str, kind: str, reason: str) -> None:
+    Path("bad.py").write_text(
+        "from proact.metrics import metric\nfrom proact.metrics.base import Weighted\n\n\n"
+        f"@metric('odd', unit='words', higher_is_better=True, kind={kind!r})\ndef odd(s):\n    return {given}\n"
+    )
+    ran = cli("eval", *written(), "--no-plot", "--plugin", "bad.py")
+    assert ran.code == 2
+    assert f"proact: metric 'odd' {reason} for " in ran.err
+    assert "Traceback" not in ran.err
+    assert not Path("eval").exists()
 
 
 def test_a_metric_without_a_direction_cannot_be_registered(cli: Cli) -> None:

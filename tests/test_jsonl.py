@@ -43,6 +43,7 @@ def complaint(path: Path, content: bytes) -> str:
         (b'{"id": "a", "domain": "coding", "query": "\\ud800", "task_uncertainty": NaN}', "not valid JSON ("),
         (b'{"id": "a", "domain": "coding", "query": "caf\xe9"}', "not valid JSON (str is not valid UTF-8)"),
         (b"[" * 100_000, "not valid JSON ("),
+        (GOOD[:-1] + b', "n": ' + b"[" * 200 + b"]" * 200 + b"}", "is nested more than 200 levels deep"),
         *((GOOD[:-1] + b', "n": %s}' % number, "not valid JSON (number is infinity") for number in INFINITE),
     ],
 )
@@ -78,6 +79,12 @@ def test_unusual_text_is_read(tmp_path: Path, content: bytes, queries: list[str]
     file = tmp_path / "states.jsonl"
     file.write_bytes(content)
     assert [state.query for state in jsonl.read(file, State)] == queries
+
+
+def test_what_is_nested_as_deep_as_it_may_be_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "states.jsonl"
+    file.write_bytes(GOOD[:-1] + b', "n": ' + b"[" * 199 + b"]" * 199 + b', "m": [' + b"[]," * 300 + b"[]]}")
+    assert [len(state.metadata["m"]) for state in jsonl.read(file, State)] == [301]
 
 
 def test_a_long_line_is_read(tmp_path: Path) -> None:

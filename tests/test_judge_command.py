@@ -242,6 +242,36 @@ class Nan(Base):
     def compute(self, subject):
         return [Finding(score=float("nan"))]
 
+@register("silent")
+class Silent(Base):
+    def compute(self, subject):
+        return None
+
+@register("wordy")
+class Wordy(Base):
+    def compute(self, subject):
+        return [Finding(score="high")]
+
+@register("cocksure")
+class Cocksure(Base):
+    def compute(self, subject):
+        return [Finding(label="fine", confidence=2.0)]
+
+@register("secretive")
+class Secretive(Base):
+    def compute(self, subject):
+        return [Finding(label="fine", detail={"how": object()})]
+
+@register("idle")
+class Idle(Base):
+    def subjects(self, case):
+        return None
+
+@register("loose")
+class Loose(Base):
+    def subjects(self, case):
+        return ["one"]
+
 @register("double")
 class Double(Base):
     def subjects(self, case):
@@ -254,7 +284,16 @@ class Double(Base):
     [
         ("mute", "judge mute gave 0 findings on 0 conversations"),
         ("stranger", "judge stranger gave a finding on 'somebody else', which it was not asked about"),
-        ("nan", "judge nan gave a score that is no number"),
+        ("nan", "judge nan gave the score nan; expected a finite number"),
+        ("silent", "judge silent gave what is no list of findings: Expected `array`, got `null`"),
+        ("wordy", "judge wordy gave what is no list of findings: Expected `float | null`, got `str` - at `$[0].score`"),
+        ("cocksure", "judge cocksure gave the confidence 2.0; expected 0 to 1"),
+        (
+            "secretive",
+            "judge secretive gave what is no list of findings: Encoding objects of type object is unsupported",
+        ),
+        ("idle", "judge idle gave None as a subject; expected a Subject with a key"),
+        ("loose", "judge loose gave 'one' as a subject; expected a Subject with a key"),
         ("double", "judge double gave two subjects of a the same key"),
     ],
 )

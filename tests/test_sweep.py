@@ -141,6 +141,28 @@ def test_the_break_even_is_where_both_actions_are_worth_the_same(played: Cli) ->
     assert flips["g0"]["unchanged"] == "Clarify"
 
 
+def test_where_no_price_makes_both_actions_equal_there_is_no_break_even(played: Cli) -> None:
+    """In g4 the question costs the point that the answer had: it loses at every price."""
+    for group, even in (("g0", pytest.approx(2.5)), ("g4", None)):
+        found = json.loads(succeeded(played("explain", group, "--pairs", "pairs.jsonl", *FILES, "--json")).out)
+        assert found["break_even_alpha"] == even
+
+
+def test_weightings_that_differ_late_have_names_of_their_own(played: Cli) -> None:
+    succeeded(played("sweep", *FILES, "--alpha", "0.1:0.1000003:0.0000001", "--out", "s.jsonl"))
+    names = [row["id"] for row in read_lines("s.jsonl")]
+    assert names == ["alpha=0.1", "alpha=0.1000001", "alpha=0.1000002", "alpha=0.1000003"]
+
+
+def test_a_method_with_a_task_that_nothing_scores_has_no_place_on_the_front(played: Cli) -> None:
+    bare = {**state("bare"), "tests": []}
+    write_lines("t.jsonl", [*read_lines("t.jsonl"), line("mainline", [("Execute", RIGHT, {})], group="b", state=bare)])
+    reward_rows(played, "--no-thin")
+    succeeded(played("sweep", *FILES, "--out", "s.jsonl"))
+    (method,) = read_lines("s.jsonl")[0]["methods"].values()
+    assert (method["success"], method["on_front"]) == (None, False)
+
+
 def test_a_sweep_runs_nothing_and_needs_no_cache(played: Cli) -> None:
     for file in Path("../cache").rglob("*"):
         if file.is_file():
@@ -211,6 +233,40 @@ def test_explain_gives_every_number_of_a_pair(played: Cli) -> None:
         assert sum(part["adds"] for part in row["parts"]) == pytest.approx(totals[row["id"]])
     shown = succeeded(played("explain", "g3/pair", *arguments[:-1]))
     assert f"; replicates {pair['replicates']}, weight {pair['weight']:.3f}" in shown.err
+
+
+def test_a_note_beside_the_rewards_that_is_no_spec_is_named(played: Cli) -> None:
+    reward_rows(played, "--alpha", 0.3)
+    for spec, reason in (
+        ({"name": 3}, "Expected `str`, got `int` - at `$.name`"),
+        ([], "Expected `object`, got `array`"),
+    ):
+        Path("rewards.meta.json").write_text(json.dumps({"spec": spec}), "utf-8")
+        for command in (
+            ("diagnose", "t.jsonl", "--rewards", "rewards.jsonl"),
+            ("explain", "g0", *FILES, "--pairs", "pairs.jsonl"),
+        ):
+            ran = played(*command)
+            assert ran.code == 2
+            assert ran.err.endswith(f"proact: rewards.meta.json: field spec: is no reward spec ({reason})\n")
+
+
+def test_pairs_of_a_sweep_are_noted_and_explained_as_those_of_reward(played: Cli) -> None:
+    """Group g0 earns 1 by a question, which costs alpha x 0.4: 0.92 at first, and 0.4 at the swept price of 1.5."""
+    swept = ("--alpha", 1.5, "--pairs", "pairs.jsonl", "--out", "s.jsonl")
+    succeeded(played("sweep", *FILES, *swept))
+    noted = Path("pairs.meta.json").read_bytes()
+    found = json.loads(succeeded(played("explain", "g0", "--pairs", "pairs.jsonl", *FILES, "--json")).out)
+    assert {row["action"]: row["total"] for row in found["rows"]} == {"Clarify": pytest.approx(0.4), "Execute": 0.0}
+    assert all(sum(part["adds"] for part in row["parts"]) == pytest.approx(row["total"]) for row in found["rows"])
+    assert found["pair"]["margin"] == pytest.approx(0.4)
+    rewarded({"alpha": 1.5}, thin=True)
+    assert Path("pairs.meta.json").read_bytes() == noted
+    assert json.loads(noted)["thinned"] is True
+    Path("pairs.meta.json").unlink()
+    kept = read_lines("pairs.jsonl")[0]["group"]
+    ran = played("explain", kept, "--pairs", "pairs.jsonl", *FILES)
+    assert (ran.code, "whose weights no file says" in ran.err) == (2, True)
 
 
 def test_explain_tells_what_is_compared_from_what_is_not(played: Cli) -> None:

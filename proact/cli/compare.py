@@ -9,7 +9,7 @@ import typer
 from typer import Option
 
 from proact.cli.command import perform
-from proact.cli.options import PAIRS, REWARDS, TRAJECTORIES, Json, Plugins, choices, named_files, prices, steps
+from proact.cli.options import PAIRS, REWARDS, TRAJECTORIES, Domain, Json, Plugins, choices, named_files, prices, steps
 from proact.errors import UsageError
 
 Rewards = Annotated[list[Path] | None, Option("--rewards", help="What reward wrote; may be repeated.")]
@@ -31,7 +31,7 @@ def evaluate(
     by: Annotated[Literal["seed", "persona", "family", "split"] | None, Option(help="Measure each part too.")] = None,
     interval: Annotated[Literal["auto", "bootstrap"], Option(help="auto: t, and Wilson for rates.")] = "auto",
     tau: Annotated[float, Option(min=0, max=1, help="Feedback below this confidence does not count.")] = 0.6,
-    domain: Annotated[str | None, Option(help="Domain of lines that name none.")] = None,
+    domain: Domain = None,
     price: Annotated[str | None, Option(help="Dollars per million tokens: PROMPT/COMPLETION.")] = None,
     out: Annotated[Path, Option(help="Folder of the tables, the picture and the page.")] = Path("data/eval"),
     browse: Annotated[int, Option(min=0, help="How many conversations the page holds.")] = 10_000,
@@ -90,6 +90,8 @@ def sweep(
     thin: Annotated[bool, Option(help="Thin the pairs that are written, as reward does.")] = True,
     seed: Annotated[int, Option(help="Of the thinning.")] = 0,
     out: Annotated[Path, Option(help="One line per weighting.")] = Path("data/eval/sweep.jsonl"),
+    domain: Domain = None,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> None:
     """Price the same rollouts under many weightings: which pairs flip, and where the front lies. Calls no model."""
@@ -107,6 +109,8 @@ def sweep(
         pairs=str(pairs) if pairs else None,
         thin=thin,
         seed=seed,
+        domain=domain,
+        plugins=[str(path) for path in plugin or []],
     )
     perform(stage, settings, None, json)
 
@@ -130,10 +134,19 @@ def explain(
     pairs: Annotated[Path, Option(help="What reward wrote.")] = PAIRS,
     rewards: Annotated[Path, Option(help="What reward wrote.")] = REWARDS,
     trajectories: Annotated[Path, Option(help="What generate wrote.")] = TRAJECTORIES,
+    domain: Domain = None,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> None:
     """Say in numbers why a pair prefers one action, or why a group gave no pair."""
     from proact.stages import explain as stage
 
-    settings = stage.Settings(pair=pair, pairs=str(pairs), rewards=str(rewards), trajectories=str(trajectories))
+    settings = stage.Settings(
+        pair=pair,
+        pairs=str(pairs),
+        rewards=str(rewards),
+        trajectories=str(trajectories),
+        domain=domain,
+        plugins=[str(path) for path in plugin or []],
+    )
     perform(stage, settings, None, json)

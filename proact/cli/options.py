@@ -18,6 +18,7 @@ PAIRS = Path("data/dpo/pairs.jsonl")
 
 Json = Annotated[bool, Option("--json", help="Print the summary as JSON on stdout.")]
 Plugins = Annotated[list[Path] | None, Option("--plugin", help="A Python file that adds things; may be repeated.")]
+Domain = Annotated[str | None, Option(help="Domain of lines that name none.")]
 Isolation = Annotated[Literal["auto", "jail", "rlimits"], Option(help="How candidate programs are confined.")]
 BaseUrl = Annotated[str | None, Option(help="An OpenAI-compatible server; needs no key.")]
 Timeout = Annotated[float, Option(min=0.1, help="Seconds for one attempt.")]

@@ -63,7 +63,7 @@ class Logs:
     def _place(self, row: int, line: jsonl.Line) -> _Place:
         try:
             group = msgspec.json.decode(line.raw, type=_Head).group or ""
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             group = ""
         return _Place(group, row, line.number, line.offset, len(line.raw))
 

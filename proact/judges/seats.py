@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
+
+import msgspec
 
 from proact.errors import UsageError
 from proact.judges.asking import Bench, Outcome
 from proact.judges.base import AnyJudge, Finding, GroupJudge, Subject
 from proact.records import Verdict
+from proact.rewards.specs import LARGEST
 
 
 class Seat(NamedTuple):
@@ -30,17 +33,36 @@ class Work(NamedTuple):
     cases: list[tuple[str, str, str]]
 
 
+def subjects(seat: Seat, what: Any) -> list[Subject]:
+    """What a judge has to say of a case or of a group's cases. Raises UsageError for what is no list of subjects."""
+    given: object = seat.judge.subjects(what)
+    found: list[Subject] = []
+    for one in given if isinstance(given, Iterable) else [given]:
+        if not isinstance(one, Subject) or not isinstance(one.key, str):
+            raise UsageError(f"judge {seat.name} gave {one!r} as a subject; expected a Subject with a key")
+        found.append(one)
+    return found
+
+
 def verdicts(work: Work, outcome: Outcome) -> list[Verdict]:
     """The findings of an outcome under their names. Raises UsageError for what a judge must not give."""
     cases = {name: (conversation, group) for name, conversation, group in work.cases}
-    found = {finding.case or work.cases[0][0]: finding for finding in outcome.findings}
     judge = f"judge {work.seat.name}"
-    if not found or len(found) < len(outcome.findings):
-        raise UsageError(f"{judge} gave {len(outcome.findings)} findings on {len(found)} conversations")
+    try:
+        # A plugin's findings have been seen by no type checker.
+        findings = msgspec.convert(msgspec.to_builtins(outcome.findings), list[Finding])
+    except (msgspec.ValidationError, TypeError) as error:
+        raise UsageError(f"{judge} gave what is no list of findings: {error}") from None
+    found = {finding.case or work.cases[0][0]: finding for finding in findings}
+    if not found or len(found) < len(findings):
+        raise UsageError(f"{judge} gave {len(findings)} findings on {len(found)} conversations")
     if unknown := sorted(found.keys() - cases.keys()):
         raise UsageError(f"{judge} gave a finding on {unknown[0]!r}, which it was not asked about")
-    if any(finding.score is not None and not math.isfinite(finding.score) for finding in found.values()):
-        raise UsageError(f"{judge} gave a score that is no number")
+    for finding in findings:
+        if finding.score is not None and not abs(finding.score) <= LARGEST:
+            raise UsageError(f"{judge} gave the score {finding.score}; expected a finite number")
+        if finding.confidence is not None and not 0 <= finding.confidence <= 1:
+            raise UsageError(f"{judge} gave the confidence {finding.confidence}; expected 0 to 1")
     return [_verdict(work, outcome, finding, case, *cases[case]) for case, finding in found.items()]
 
 

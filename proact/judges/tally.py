@@ -58,7 +58,7 @@ def tally(out: Path, plan: Plan, judges: dict[str, bool], *, repeated: bool) -> 
     for line in jsonl.lines(out):
         try:
             verdict = decoder.decode(line.raw)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise InputError(out, str(error), line=line.number) from None
         if verdict.judge in found and plan.holds(verdict.job):
             found[verdict.judge].add(verdict)

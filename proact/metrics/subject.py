@@ -70,7 +70,7 @@ class Evidence:
         for line in jsonl.lines(path):
             try:
                 earned = msgspec.json.decode(line.raw, type=Earned)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, RecursionError):
                 reward = jsonl.decode(line, Reward, path)
                 earned = msgspec.convert(msgspec.to_builtins(reward), Earned)
             if self.rewards.setdefault(earned.id, earned) != earned:

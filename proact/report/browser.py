@@ -30,7 +30,8 @@ class Browser(NamedTuple):
     evidence: Evidence
     joined: Joined
     domain: str | None
-    pairs: Path | None
+    priced: Sequence[Path]
+    """Rewards and pairs, beside which their spec stands."""
     limit: int
 
     def entries(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -77,7 +78,7 @@ class Browser(NamedTuple):
             "messages": _messages(case.messages[case.start :]),
         }
         if earned := self.evidence.rewards.get(line.id):
-            spec = known_spec(earned.spec, self.pairs)
+            spec = known_spec(earned.spec, self.priced)
             parts = breakdown(earned.components, earned.task_score, spec) if spec else []
             found |= {"status": earned.status, "task_score": earned.task_score, "cost": earned.interrupt_cost}
             found |= {"total": earned.total, "spec": earned.spec, "parts": parts, "components": earned.components}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from proact import sidecar
+from proact.errors import InputError
 from proact.rewards.specs import SPECS, Spec
 
 
@@ -37,14 +38,25 @@ def breakdown(components: Mapping[str, float | None], task_score: float | None, 
     return [*parts, *priced, *(_part(name, components.get(name), weight) for name, weight in spec.components.items())]
 
 
-def known_spec(label: str, pairs: Path | None = None) -> Spec | None:
-    """The spec of that label: a shipped one, or that of the pairs' meta file; None when it is nowhere."""
+def known_spec(label: str, outputs: Sequence[Path] = ()) -> Spec | None:
+    """The spec of that label: a shipped one, or one that the meta file of these rewards or pairs holds; None when it
+    is nowhere. Raises InputError as `noted_spec` does."""
     for spec in SPECS.values():
         if spec.label == label:
             return spec
-    body = sidecar.read_meta(pairs).get("spec") if pairs else None
-    own = msgspec.convert(body, Spec) if body else None
-    return own if own and own.label == label else None
+    for output in outputs:
+        if (own := noted_spec(output)) and own.label == label:
+            return own
+    return None
+
+
+def noted_spec(output: Path) -> Spec | None:
+    """The spec in the meta file of rewards or pairs; None without one. Raises InputError for one that is none."""
+    body = sidecar.read_meta(output).get("spec")
+    try:
+        return None if body is None else msgspec.convert(body, Spec)
+    except msgspec.ValidationError as error:
+        raise InputError(sidecar.meta_path(output), f"is no reward spec ({error})", field="spec") from None
 
 
 def _part(name: str, amount: float | None, weight: float) -> Part:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from proact import jsonl
 from proact.errors import MissingVerdict, UsageError
 from proact.labels import gated
 from proact.records import Trajectory, Verdict
-from proact.registry import Registry
+from proact.registry import Registry, finite
 
 COMPONENTS: Registry[Callable[[Trajectory], float | None]] = Registry("reward component")
 register = COMPONENTS.register
@@ -131,11 +130,8 @@ def values(name: str, trajectory: Trajectory, verdicts: Verdicts, tau: float) ->
 
 
 def _given(name: str, value: object, trajectory: Trajectory) -> float | None:
-    """What a plugin gave, which no type checker has seen."""
-    if value is None:
-        return None
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
-        return float(value)
+    if value is None or (number := finite(value)) is not None:
+        return None if value is None else number
     raise UsageError(f"component {name!r} gave {value!r} for {trajectory.id}; expected a finite number or None")
 
 

@@ -20,14 +20,15 @@ def diagnosis(rows: Iterable[Row], spec: Spec) -> dict[str, Any]:
     """What the questions of a file were worth under a spec. `rows` come in the order of their groups."""
     audit, constancy = Audit(), Constancy()
     seen: dict[str, Persona] = {}
-    drawn = True
+    drawn, missing = True, 0
 
     def watched() -> Iterator[Row]:
-        nonlocal drawn
+        nonlocal drawn, missing
         for row in rows:
             audit.add(row.trajectory)
             seen.setdefault(row.trajectory.persona.name, row.trajectory.persona)
             drawn = drawn and breakeven.specified(row.trajectory.user_model)
+            missing += row.reward is None
             yield row
 
     found = list(decisions(watched(), spec.w_task))
@@ -37,6 +38,7 @@ def diagnosis(rows: Iterable[Row], spec: Spec) -> dict[str, Any]:
     gains = breakeven.table(seen.values(), spec) if drawn else []
     report: dict[str, Any] = {
         "spec": spec.label,
+        "missing": missing,
         "decisions": len(found),
         "tasks": len({decision.task for decision in found}),
         "break_even": gains,

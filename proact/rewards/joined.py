@@ -7,9 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from proact import jsonl, sidecar
+from proact import jsonl
 from proact.errors import UsageError
 from proact.records import Reward, Trajectory
+from proact.rewards.breakdown import known_spec
 from proact.rewards.pairs import Row
 from proact.rewards.specs import Spec, interrupt_cost, spec_named, total
 
@@ -25,16 +26,15 @@ def spec_of(rewards: Sequence[Path], name: str | None = None, weights: Mapping[s
 
     Raises UsageError when nothing says which weights it has.
     """
-    if name or not rewards:
+    label = None if name else next((earned.spec for path in rewards for earned in jsonl.read(path, Reward)), None)
+    if label is None:
         return spec_named(name or "default", dict(weights or {}))
-    path = rewards[0]
-    body = sidecar.read_meta(path).get("spec")
-    if body is None:
-        label = next((earned.spec for earned in jsonl.read(path, Reward)), "default")
-        body = msgspec.to_builtins(spec_named(label.partition("@")[0], {}))
-        if "+" in label:
-            raise UsageError(f"{path}: spec {label} has weights of its own; give --spec, --alpha and the others")
-    return msgspec.structs.replace(msgspec.convert(body, Spec), **(weights or {}))
+    spec = known_spec(label, rewards)
+    if spec is None:
+        raise UsageError(
+            f"{rewards[0]}: nothing says which weights spec {label} has; give --spec, --alpha and the others"
+        )
+    return msgspec.structs.replace(spec, **(weights or {}))
 
 
 def _weighed(earned: Reward, spec: Spec) -> Reward:

@@ -73,7 +73,9 @@ class Outcome:
 
     def flip(self, group: str, at: list[str]) -> Flip:
         one, gain, price = self.rows[group], self.gain.get(group), self.price.get(group, 0.0)
-        linear = self.spec.formula == "linear" and gain is not None and price
+        even = None
+        if self.spec.formula == "linear" and gain is not None and price:
+            even = round(self.spec.w_task * gain / price, 9)
         return Flip(
             group=group,
             state_id=one.state_id,
@@ -81,7 +83,8 @@ class Outcome:
             method=one.method,
             unchanged=_action(self.sign.get(group, 0)),
             task_gain=gain,
-            break_even_alpha=round(self.spec.w_task * (gain or 0.0) / price, 9) if linear else None,
+            # No price is below 0: then one action is better at every one.
+            break_even_alpha=None if even is None or even < 0 else even,
             other_at=at,
         )
 
@@ -113,14 +116,16 @@ class MethodMeans:
         unknown = self.weights @ np.isnan(totals) > 0
         found = []
         for column in range(len(specs)):
-            marks = front(list(zip(costs[:, column].tolist(), solved.tolist(), strict=True)))
+            # A method with a task that nothing scored has no success, and so no place on the front.
+            known = [number for number, some in enumerate(unscored) if not some]
+            marks = dict(zip(known, front([(float(costs[n, column]), float(solved[n])) for n in known]), strict=True))
             found.append(
                 {
                     method: {
                         "success": None if unscored[number] else float(solved[number]),
                         "cost": float(costs[number, column]),
                         "reward": None if unknown[number, column] else float(rewards[number, column]),
-                        "on_front": marks[number],
+                        "on_front": marks.get(number, False),
                     }
                     for number, method in enumerate(self.methods)
                 }

@@ -27,7 +27,11 @@ class Swept(NamedTuple):
 
     @property
     def id(self) -> str:
-        return " ".join(f"{name}={value:g}" for name, value in self.weights.items()) or self.spec.label
+        return " ".join(f"{name}={_short(value)}" for name, value in self.weights.items()) or self.spec.label
+
+
+def _short(value: float) -> str:
+    return repr(value).removesuffix(".0")
 
 
 def weightings(base: str, grid: dict[str, list[float]], components: dict[str, list[float]]) -> list[Swept]:

@@ -65,7 +65,7 @@ class Sorted:
     def _place(self, line: jsonl.Line) -> _Place:
         try:
             head = msgspec.json.decode(line.raw, type=_Head)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             head = _Head()
         self._unfinished = None if head.terminal else line.number
         if not head.id or not head.group:

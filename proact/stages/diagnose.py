@@ -51,6 +51,8 @@ def perform(task: Task) -> bytes:
 def diagnose(settings: Settings) -> dict[str, Any]:
     """The diagnosis as data. Scores the answers itself unless rewards are given.
 
+    What has no reward is missing, which is exit code 3.
+
     Raises UsageError when the interval functions are not installed, or for rewards of a spec that is not known.
     """
     try:
@@ -71,7 +73,7 @@ def diagnose(settings: Settings) -> dict[str, Any]:
         spec = spec_named(settings.spec or "default", dict(settings.weights))
         with Sandbox(isolation=settings.isolation, cache=cache_dir() / "sandbox.db") as sandbox:
             report = diagnosis(_earned(rows, sandbox, spec), spec)
-    return {"trajectories": settings.trajectories, **report, "exit_code": 0}
+    return {"trajectories": settings.trajectories, **report, "exit_code": 3 if report["missing"] else 0}
 
 
 def _earned(rows: Sorted, sandbox: Sandbox, spec: Spec) -> Iterator[Row]:
@@ -88,6 +90,8 @@ def show(report: dict[str, Any]) -> None:
     _show_break_even(report)
     _show_worth(report)
     _show_rest(report)
+    if report["missing"]:
+        console.note(f"{report['missing']} trajectories have no reward and are in no figure")
     console.table("what follows", ["finding"], [[sentence] for sentence in report["findings"] or ["nothing special"]])
 
 

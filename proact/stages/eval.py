@@ -25,8 +25,9 @@ from proact.records import Measured, Metric
 from proact.registry import load_plugin
 from proact.report import page, tables
 from proact.report.browser import Browser
+from proact.rewards.breakdown import known_spec
 from proact.rewards.diagnosis import diagnosis
-from proact.rewards.joined import joined, spec_of
+from proact.rewards.joined import joined
 from proact.rewards.trajectories import Sorted
 from proact.stage import run_pure
 
@@ -84,6 +85,9 @@ class EvalRun:
             settings.tau,
             settings.verdict_specs,
         )
+        self.priced = [Path(path) for path in [*settings.rewards, *([settings.pairs] if settings.pairs else [])]]
+        # All rewards are of one spec.
+        self.spec = next((known_spec(label, self.priced) for label in self.evidence.specs), None)
         self.joined = load.Joined(_path(settings.profiles), _path(settings.problems), settings.join)
         self.pairs = policy.read_pairs(Path(settings.pairs)) if settings.pairs else None
         self.decisions: dict[str, list[policy.Decision]] = defaultdict(list)
@@ -117,7 +121,7 @@ class EvalRun:
             evidence=self.evidence,
             joined=self.joined,
             domain=settings.domain,
-            pairs=_path(settings.pairs),
+            priced=self.priced,
             limit=settings.browse,
         )
 
@@ -160,6 +164,7 @@ class EvalRun:
             "facts": self.facts.shown(settings.price),
             "judges": {judge: sorted(filter(None, models)) for judge, models in sorted(self.evidence.judges.items())},
             "reward_specs": sorted(self.evidence.specs),
+            "weights_known": self.spec is not None,
             "settings": msgspec.to_builtins(settings),
         }
         return result | {"warnings": warnings(result)}, rows
@@ -174,14 +179,13 @@ class EvalRun:
 
     def _diagnoses(self) -> dict[str, Any]:
         """What questions were worth, for each file of trajectories in which a decision has both arms."""
-        rewards = [Path(path) for path in self.settings.rewards]
-        if not rewards:
+        if self.spec is None:
             return {}
-        spec = spec_of(rewards)
+        rewards = [Path(path) for path in self.settings.rewards]
         found = {}
         for source in self.sources:
             if not load.is_log(source.path):
-                report = diagnosis(joined(Sorted(source.path, self.settings.domain), rewards, spec), spec)
+                report = diagnosis(joined(Sorted(source.path, self.settings.domain), rewards, self.spec), self.spec)
                 if report["decisions"]:
                     found[str(source.path)] = report
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from proact import console, jsonl, sidecar
 from proact.errors import UsageError
 from proact.executor import Task
 from proact.records import PreferencePair, Reward, Trajectory
+from proact.registry import load_plugin
 from proact.rewards import sweep
-from proact.rewards.breakdown import breakdown, known_spec
+from proact.rewards.breakdown import breakdown, known_spec, noted_spec
 from proact.rewards.outcomes import Outcome
 from proact.rewards.pairs import Pairs, Row, comparable
 from proact.rewards.trajectories import Sorted
@@ -25,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pairs: str
     rewards: str
     trajectories: str
+    domain: str | None = None
+    plugins: list[str] = []
 
 
 def perform(task: Task) -> bytes:
@@ -34,24 +38,26 @@ def perform(task: Task) -> bytes:
 
 def explain(settings: Settings) -> dict[str, Any]:
     """Every number behind a pair. Raises UsageError when the files know no such pair or group."""
+    for plugin in settings.plugins:
+        load_plugin(Path(plugin))
     group = settings.pair.removesuffix("/pair")
-    lines = [line for line in Sorted(Path(settings.trajectories)) if line.group == group]
+    lines = [line for line in Sorted(Path(settings.trajectories), settings.domain) if line.group == group]
     if not lines:
         raise UsageError(f"{settings.trajectories}: there is no group {group!r}")
     ids = {line.id for line in lines}
-    rewards = {one.id: one for one in jsonl.read(Path(settings.rewards), Reward) if one.id in ids}
-    meta = sidecar.read_meta(Path(settings.pairs))
+    made = (Path(settings.rewards), Path(settings.pairs))
+    meta = sidecar.read_meta(made[1])
     kept = next((one for one in jsonl.read(Path(settings.pairs), PreferencePair) if one.group == group), None)
-    label = next((one.spec for one in rewards.values()), "")
+    found = {one.id: one for one in jsonl.read(made[0], Reward) if one.id in ids}
+    noted = noted_spec(made[1])
+    label = kept.spec if kept else noted.label if noted else next((one.spec for one in found.values()), "")
+    rewards = {name: _under(label, one, made) for name, one in found.items()}
     builder = Pairs(meta.get("pairs", "weighted"), label)
     group_rows = [Row(line, rewards.get(line.id)) for line in lines]
     pair = kept or builder.of(group_rows)
     played = {one.trajectory.id for one in comparable(group_rows)}
     reason = meta.get("groups_without_pair", {}).get(group) or builder.without.get(group)
-    rows = [
-        {**_row(line, rewards.get(line.id), Path(settings.pairs)), "counts_in_pair": line.id in played}
-        for line in lines
-    ]
+    rows = [{**_row(line, rewards.get(line.id), made), "counts_in_pair": line.id in played} for line in lines]
     return {
         "group": group,
         "state": lines[0].state.visible(),
@@ -61,13 +67,22 @@ def explain(settings: Settings) -> dict[str, Any]:
         "pair": None if pair is None else _pair(pair),
         "in_file": kept is not None,
         "reason": None if kept else reason or "the pairs file was made of other trajectories",
-        "break_even_alpha": _break_even(lines, rewards, Path(settings.pairs)),
+        "break_even_alpha": _break_even(lines, rewards, made),
         "exit_code": 0,
     }
 
 
-def _row(line: Trajectory, reward: Reward | None, pairs: Path) -> dict[str, Any]:
-    spec = known_spec(reward.spec, pairs) if reward else None
+def _under(label: str, reward: Reward, made: Sequence[Path]) -> Reward:
+    """The reward as the pairs weigh it, which `sweep` may have made of rewards of another spec."""
+    if reward.spec == label:
+        return reward
+    if (spec := known_spec(label, made)) is None:
+        raise UsageError(f"{made[0]} is of spec {reward.spec} and {made[1]} of {label}, whose weights no file says")
+    return sweep.repriced(reward, spec)
+
+
+def _row(line: Trajectory, reward: Reward | None, made: Sequence[Path]) -> dict[str, Any]:
+    spec = known_spec(reward.spec, made) if reward else None
     return {
         "id": line.id,
         "branch": line.branch,
@@ -91,9 +106,9 @@ def _pair(pair: PreferencePair) -> dict[str, Any]:
     }
 
 
-def _break_even(lines: list[Trajectory], rewards: dict[str, Reward], pairs: Path) -> float | None:
+def _break_even(lines: list[Trajectory], rewards: dict[str, Reward], made: Sequence[Path]) -> float | None:
     """Alpha at which both actions of the group are worth the same; None for another formula or when there is none."""
-    spec = next((known_spec(one.spec, pairs) for one in rewards.values()), None)
+    spec = next((known_spec(one.spec, made) for one in rewards.values()), None)
     there = list(sweep.rows(lines, rewards, []))
     if spec is None or spec.components or not there:
         return None

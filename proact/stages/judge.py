@@ -17,7 +17,7 @@ from proact.judges import JUDGES, AnyJudge, Asker, Case, GroupJudge, Setup, Subj
 from proact.judges.asking import Bench, again, judged
 from proact.judges.inputs import of_trajectory
 from proact.judges.logs import JoinBy, Logs
-from proact.judges.seats import Seat, Work, job_name, verdicts
+from proact.judges.seats import Seat, Work, job_name, subjects, verdicts
 from proact.judges.tally import Plan, tally
 from proact.keys import digest
 from proact.labels import caveat
@@ -162,27 +162,27 @@ class JudgeRun:
             for seat in self.seats:
                 if isinstance(seat.judge, GroupJudge):
                     owner = cases[0].group or cases[0].id
-                    yield from self._of(seat, owner, cases, list(seat.judge.subjects(cases)))
+                    yield from self._of(seat, owner, cases, subjects(seat, cases))
                 else:
                     for case in single:
-                        yield from self._of(seat, case.id, [case], list(seat.judge.subjects(case)))
+                        yield from self._of(seat, case.id, [case], subjects(seat, case))
         self.plan.close()
 
-    def _of(self, seat: Seat, owner: str, cases: list[Case], subjects: list[Subject]) -> Iterator[Job[Work]]:
-        if not subjects:
+    def _of(self, seat: Seat, owner: str, cases: list[Case], found: list[Subject]) -> Iterator[Job[Work]]:
+        if not found:
             nothing = not_applicable("There is nothing to judge.")
             known = [msgspec.structs.replace(nothing, case=case.id) for case in cases]
-            subjects = [Subject(key="all", known=known)]
-        if len({subject.key for subject in subjects}) < len(subjects):
+            found = [Subject(key="all", known=known)]
+        if len({subject.key for subject in found}) < len(found):
             raise UsageError(f"judge {seat.name} gave two subjects of {owner} the same key")
         names = [(case.id, case.conversation, case.group) for case in cases]
-        for subject in subjects:
+        for subject in found:
             computed = subject.known is not None or subject.program or not seat.judge.needs_model
             for repeat in range(1 if computed or subject.problem else self.settings.repeats):
                 each = again(subject, repeat, self.settings.seed)
                 key = job_name(owner, each.key, seat, repeat)
                 self.plan.add(seat.name, key)
-                yield Job(key, digest(each), Work(seat, each, len(subjects), names), seat.name, seat.spec)
+                yield Job(key, digest(each), Work(seat, each, len(found), names), seat.name, seat.spec)
 
     async def _step(self, work: Work) -> list[Verdict]:
         outcome = await judged(work.seat.judge, work.subject, work.seat.bench)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
-from tempfile import TemporaryFile
 from typing import Any
 
 import msgspec
@@ -18,12 +16,11 @@ from proact.cache import cache_dir
 from proact.errors import JobError
 from proact.executor import Task
 from proact.labels import caveat
-from proact.records import Failure, PreferencePair, Reward, Trajectory
+from proact.records import Failure, Reward, Trajectory
 from proact.registry import load_plugin
 from proact.rewards.components import Verdicts
-from proact.rewards.constant import Constancy
-from proact.rewards.decisions import decisions
-from proact.rewards.pairs import ORDER, Mode, Pairs, Row, kept
+from proact.rewards.paired import Paired
+from proact.rewards.pairs import ORDER, Mode, Row
 from proact.rewards.score import reward, scored
 from proact.rewards.specs import Spec
 from proact.rewards.trajectories import Sorted
@@ -67,13 +64,10 @@ class RewardRun:
         self.judges = {*settings.spec.components, settings.spec.task_score}
         path = Path(settings.verdicts) if settings.verdicts else None
         self.verdicts = Verdicts(path, settings.verdict_specs, self.judges)
-        self.pairs = Pairs(settings.pairs, settings.spec.label)
+        self.paired = Paired(settings.spec, settings.pairs, thin=settings.thin, seed=settings.seed)
         self.failures: list[Failure] = []
         self.means: dict[tuple[str, str], list[Reward | None]] = defaultdict(list)
-        self.constancy = Constancy()
-        self.chosen: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
-        self.largest = 0.0
         self.tokens = 0
 
     def run(self) -> dict[str, Any]:
@@ -86,19 +80,14 @@ class RewardRun:
             with (
                 jsonl.replace(rewards_path) as rewards,
                 jsonl.replace(pairs_path) as pairs,
-                # Thinning needs the largest margin of the file, which is known only after the last pair.
-                TemporaryFile() as spool,
                 Sandbox(isolation=settings.isolation, cache=cache_dir() / "sandbox.db") as sandbox,
             ):
-                for pair in self._paired(self._written(scored(rows, sandbox), rewards)):
-                    spool.write(msgspec.json.encode(pair) + b"\n")
-                spool.seek(0)
-                pairs.writelines(self._thinned(spool))
+                self.paired.write(self._written(scored(rows, sandbox), rewards), pairs)
         finally:
             self.progress.close()
         self._write_failures(rewards_path)
         report = self._report(len(rows), time.monotonic() - started)
-        sidecar.write_meta(pairs_path, self._meta(report))
+        sidecar.write_meta(pairs_path, self.paired.meta())
         sidecar.write_meta(rewards_path, {"spec": msgspec.to_builtins(settings.spec)})
         return report
 
@@ -128,28 +117,6 @@ class RewardRun:
         self.failures.append(Failure(ids=[trajectory.id], stage="reward", error=kind, message=str(error)))
         self.progress.failed()
 
-    def _paired(self, rows: Iterator[Row]) -> Iterator[PreferencePair]:
-        for _, group in groupby(rows, key=lambda row: row.trajectory.group):
-            together = list(group)
-            for decision in decisions(together, self.settings.spec.w_task):
-                self.constancy.add(decision)
-            if pair := self.pairs.of(together):
-                self.largest = max(self.largest, pair.margin)
-                yield pair
-
-    def _thinned(self, spool: Iterable[bytes]) -> Iterator[bytes]:
-        settings = self.settings
-        thin = settings.pairs == "weighted" and settings.thin
-        for line in spool:
-            pair = msgspec.json.decode(line, type=PreferencePair)
-            final = kept(pair, self.largest, settings.seed) if thin else pair
-            if final is None:
-                self.pairs.reasons["thinned"] += 1
-                self.pairs.without[pair.group] = "thinned"
-            else:
-                self.chosen[final.chosen_action] += 1
-                yield msgspec.json.encode(final) + b"\n"
-
     def _write_failures(self, path: Path) -> None:
         target = sidecar.failures_path(path)
         if self.failures:
@@ -157,18 +124,6 @@ class RewardRun:
                 file.writelines(msgspec.json.encode(failure) + b"\n" for failure in self.failures)
         else:
             target.unlink(missing_ok=True)
-
-    def _meta(self, report: dict[str, Any]) -> dict[str, Any]:
-        settings = self.settings
-        return {
-            "spec": msgspec.to_builtins(settings.spec),
-            "pairs": settings.pairs,
-            "thinned": settings.pairs == "weighted" and settings.thin,
-            "seed": settings.seed,
-            "groups_without_pair": dict(sorted(self.pairs.without.items())),
-            "reasons": report["reasons"],
-            "constant_policy": report["constant_policy"],
-        }
 
     def _report(self, rows: int, seconds: float) -> dict[str, Any]:
         return {
@@ -179,10 +134,10 @@ class RewardRun:
             "spec": self.settings.spec.label,
             "means": [_mean(*key, rewards) for key, rewards in sorted(self.means.items())],
             "statuses": dict(sorted(self.statuses.items())),
-            "pairs": self.chosen.total(),
-            "chosen": {action: self.chosen[action] for action in ACTIONS},
-            "reasons": dict(sorted(self.pairs.reasons.items())),
-            "constant_policy": self.constancy.action,
+            "pairs": self.paired.chosen.total(),
+            "chosen": {action: self.paired.chosen[action] for action in ACTIONS},
+            "reasons": self.paired.reasons,
+            "constant_policy": self.paired.constancy.action,
             "tokens": self.tokens,
             "seconds": round(seconds, 2),
             "out": self.settings.out,

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from proact import console, jsonl
+from proact import console, jsonl, sidecar
 from proact.errors import UsageError
 from proact.executor import Task
-from proact.records import Flip, PreferencePair, Reward, Weighting
+from proact.records import Flip, Reward, Weighting
+from proact.registry import load_plugin
 from proact.rewards.outcomes import MethodMeans, Outcome
-from proact.rewards.pairs import Pairs, kept
+from proact.rewards.paired import Paired
 from proact.rewards.pairs import Row as PairRow
 from proact.rewards.specs import SPECS
 from proact.rewards.sweep import BLOCK, Rollouts, alike, repriced, rows, weightings
@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pairs: str | None = None
     thin: bool = True
     seed: int = 0
+    domain: str | None = None
+    plugins: list[str] = []
 
 
 def perform(task: Task) -> bytes:
@@ -57,6 +59,8 @@ class SweepRun:
             raise UsageError(f"--out {self.out}: the groups that flip go to a file of this name; choose another")
         named = (settings.trajectories, settings.rewards, settings.pairs)
         jsonl.apart(*(Path(name) for name in named if name), self.out, self.flips)
+        for plugin in settings.plugins:
+            load_plugin(Path(plugin))
         self.swept = weightings(settings.spec, settings.grid, settings.components)
         if settings.pairs and len(self.swept) != 1:
             raise UsageError(f"--pairs writes the pairs of one weighting; this grid has {len(self.swept)}")
@@ -65,14 +69,14 @@ class SweepRun:
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
         rewards = {reward.id: reward for reward in jsonl.read(Path(self.settings.rewards), Reward)}
-        lines = Sorted(Path(self.settings.trajectories))
+        lines = Sorted(Path(self.settings.trajectories), self.settings.domain)
         names = list(self.settings.components)
         _check_components(names, rewards.values())
         rollouts = Rollouts(rows(lines, rewards, names), names)
         found, flips = self._weightings(rollouts)
         run_pure(self.out, found)
         run_pure(self.flips, flips)
-        written = run_pure(Path(self.settings.pairs), self._pairs(lines, rewards)) if self.settings.pairs else None
+        written = self._pairs(lines, rewards, Path(self.settings.pairs)) if self.settings.pairs else None
         return {
             "rollouts": len(rollouts.rows),
             "missing": len(lines) - len(rollouts.rows),
@@ -108,18 +112,15 @@ class SweepRun:
         ]
         return ordered, [unchanged.flip(group, at) for group, at in sorted(others.items())]
 
-    def _pairs(self, lines: Sorted, rewards: dict[str, Reward]) -> Iterator[PreferencePair]:
-        """The pairs of the one weighting, as `reward` makes and thins them."""
+    def _pairs(self, lines: Sorted, rewards: dict[str, Reward], out: Path) -> int:
+        """Write the pairs of the one weighting, as `reward` makes, thins and notes them; returns how many there are."""
         spec, settings = self.swept[0].spec, self.settings
-        builder = Pairs("weighted", spec.label)
+        paired = Paired(spec, thin=settings.thin, seed=settings.seed)
         priced = (PairRow(line, repriced(rewards[line.id], spec) if line.id in rewards else None) for line in lines)
-        groups = groupby(priced, key=lambda one: one.trajectory.group)
-        pairs = [pair for _, group in groups if (pair := builder.of(list(group)))]
-        largest = max((pair.margin for pair in pairs), default=0.0)
-        for pair in pairs:
-            final = kept(pair, largest, settings.seed) if settings.thin else pair
-            if final:
-                yield final
+        with jsonl.replace(out) as file:
+            paired.write(priced, file)
+        sidecar.write_meta(out, paired.meta())
+        return paired.chosen.total()
 
 
 def _check_components(names: list[str], rewards: Iterable[Reward]) -> None:

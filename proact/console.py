@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
@@ -12,11 +13,18 @@ import orjson
 
 from proact.errors import OutputError
 
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
 
 def note(text: str) -> None:
     """One line for the person at the terminal."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{plain(text)}\n")
     sys.stderr.flush()
+
+
+def plain(text: str) -> str:
+    """The text without what a terminal would obey: names and messages come from files and models."""
+    return _OBEYED.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def aside() -> AbstractContextManager[Any]:
@@ -41,13 +49,13 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     drawn = Table(header_style="bold")
     for index, name in enumerate(columns):
         numeric = any(isinstance(row[index], int | float) for row in rows)
-        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        drawn.add_column(plain(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(shown(value) for value in row))
     width = None if sys.stdout.isatty() else 120
     console = Console(width=width, highlight=False, emoji=False, markup=False)
     with _printing():
-        console.print(title, style="bold")
+        console.print(plain(title), style="bold")
         console.print(drawn)
 
 
@@ -68,7 +76,7 @@ def shown(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}"
-    return str(value)
+    return plain(str(value))
 
 
 class Progress:

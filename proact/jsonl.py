@@ -162,9 +162,11 @@ class Appender:
                 os.fdatasync(self._fd)
             self._dirty = False
 
-    def close(self) -> None:
+    def close(self, *, keep_empty: bool = True) -> None:
         try:
             self.sync()
+            if not keep_empty and self._size == 0:
+                self.path.unlink(missing_ok=True)
         finally:
             os.close(self._fd)
 

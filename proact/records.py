@@ -236,7 +236,7 @@ class Trajectory(Record, frozen=True, kw_only=True):
     """Who decided."""
     forced: bool = False
     """Whether the action was imposed (after a rejection, or on the last turn) and not decided."""
-    p_clarify: float | None = None
+    p_clarify: Unit | None = None
     """The policy's probability of asking; null when it was not consulted."""
     method: str = ""
     """Name under which methods are compared."""
@@ -314,7 +314,7 @@ class Verdict(Record, frozen=True, kw_only=True):
     """The finding in a word."""
     score: float | None = None
     """The finding as a number; null when the judge does not apply."""
-    confidence: float | None = None
+    confidence: Unit | None = None
     """What the judge says of its own certainty, 0 to 1."""
     rationale: str = ""
     """The judge's reason."""

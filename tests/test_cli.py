@@ -103,6 +103,7 @@ def test_rewards_as_json(fresh_cli: Cli) -> None:
         (("diagnose", "t.jsonl", "--alpha", "-1"), "--alpha"),
         (("diagnose", "t.jsonl", "--w-questions", "-1"), "--w-questions"),
         (("judge", "--budget", "-1"), "--budget"),
+        ((*SYNTHETIC, "--seed", 2**63), "--seed 9223372036854775808: expected a whole number of 64 bits"),
     ],
 )
 def test_a_wrong_command_line_ends_with_two(cli: Cli, arguments: tuple[object, ...], message: str) -> None:

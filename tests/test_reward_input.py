@@ -141,7 +141,11 @@ BROKEN = '{"id": "g/x", "group": "g"'
         ([ASKED, {**ANSWERED, "action": "Wait"}], [], "t.jsonl:2: field action: "),
         ([ASKED, ANSWERED, ASKED], [], "t.jsonl:3: field id: 'g/other' is already on line 1"),
         ([{**ASKED, "terminal": False}], [], "t.jsonl:1: the last conversation was cut off"),
-        ([line("other", [("Execute", RIGHT, {})], state=state(domain="law"))], [], "unknown domain 'law'"),
+        (
+            [line("other", [("Execute", RIGHT, {})], state=state(domain="law"))],
+            [],
+            "t.jsonl:1: field state.domain: unknown domain 'law'",
+        ),
         ([{**ASKED, "rollout": [{"at": 9, "action": "Clarify", "meta": {}}]}], [], "t.jsonl:1: field rollout: "),
         ([{**ASKED, "rollout": [], "at": 99}], [], "t.jsonl:1: field at: there is no message 99"),
         ([{**ASKED, "messages": [{"content": "q"}]}], [], "t.jsonl:1: field messages[0].role: expected one of"),
@@ -198,3 +202,14 @@ def test_the_order_of_the_lines_does_not_matter(cli: Cli) -> None:
     Path("t.jsonl").write_text("".join(lines[1::2] + lines[::2]))
     reward_rows(cli)
     assert [Path(name).read_bytes() for name in ("rewards.jsonl", "pairs.jsonl", "pairs.meta.json")] == before
+
+
+def test_a_domain_that_gives_no_score_is_named(cli: Cli) -> None:
+    Path("mine.py").write_text(
+        "from proact.domains.base import Domain, register\n\n\n@register('slogan')\nclass Slogan(Domain):\n"
+        "    def score(self, state, message, result):\n        return 0.5\n"
+    )
+    write_lines("t.jsonl", [line("mainline", [("Execute", RIGHT, {})], state=state(domain="slogan"))])
+    ran = cli(*REWARD, "--plugin", "mine.py")
+    assert (ran.code, "domain slogan gave 0.5 for g/mainline; expected a Score" in ran.err) == (2, True), ran.err
+    assert not Path("rewards.jsonl").exists()

@@ -169,7 +169,12 @@ def test_what_does_not_fit_is_an_error_and_never_another_policy(policy: Path, ba
         asked(policy, one)
     with pytest.raises(UsageError, match="the adapter is missing"):
         causal.load(str(base), policy)
-    spoil(policy, renderer="older")
+    spelling = json.loads((policy / "policy.json").read_bytes())["spelling"]
+    for half in ({}, {"Clarify": spelling["Clarify"]}, {**spelling, "Execute": []}):
+        spoil(policy, spelling=half)
+        with pytest.raises(UsageError, match="it does not spell Clarify and Execute"):
+            Trained(str(policy))
+    spoil(policy, spelling=spelling, renderer="older")
     with pytest.raises(UsageError, match="written in another way"):
         Trained(str(policy))
     spoil(policy, label_bias=0.5)

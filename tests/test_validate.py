@@ -64,6 +64,42 @@ def test_the_kind_of_a_file_is_recognised(cli: Cli, row: Row, kind: str) -> None
     assert (report["kind"], report["problems"]) == (kind, [])
 
 
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (line("mainline", [("Execute", RIGHT, {})], at=9), "field at: there is no message 9"),
+        (line("mainline", [("Execute", RIGHT, {})], p_clarify=1.5), "field p_clarify: expected float <= 1.0"),
+        (
+            line("mainline", [("Execute", RIGHT, {})], rollout=[{"at": 7, "action": "Execute", "meta": {}}]),
+            "field rollout: there is no message 7",
+        ),
+        (
+            {"id": "c", "messages": [{"role": "robot", "content": "hi"}]},
+            "field messages[0].role: expected one of assistant, ",
+        ),
+        ({"id": "c", "messages": [], "tests": 3}, "field tests: "),
+        ({"id": "v", "label": None}, "neither label nor score is given"),
+        (
+            {"id": "v", "trajectory": "t", "judge": "ruler", "confidence": 2.0},
+            "field confidence: expected float <= 1.0",
+        ),
+    ],
+)
+def test_what_the_stages_refuse_is_a_problem(cli: Cli, row: Row, reason: str) -> None:
+    write_lines("f.jsonl", [row])
+    ran = cli("validate", "f.jsonl")
+    assert (ran.code, ran.err.splitlines()[0].startswith(f"f.jsonl:1: {reason}")) == (2, True), ran.err
+
+
+def test_what_a_terminal_would_obey_is_not_printed(cli: Cli) -> None:
+    write_lines("f.jsonl", [state("a\x1b[31m"), state("a\x1b[31m")])
+    assert "\x1b" not in cli("validate", "f.jsonl").err
+    row = line("mainline", [("Execute", RIGHT, {})], method="m\x1b]0;mine\x07")
+    write_lines("t.jsonl", [row])
+    ran = succeeded(cli("eval", "t.jsonl", "--no-plot"))
+    assert ("\x1b" in ran.out, "\x07" in ran.out) == (False, False)
+
+
 def test_what_the_stages_write_is_valid(cli: Cli) -> None:
     succeeded(cli("generate", "--mode", "synthetic", "--n-states", 2))
     succeeded(cli("reward", "--no-thin"))

@@ -25,9 +25,11 @@ def perform(stage: ModuleType, settings: Any, source: str | None, json: bool) ->
 
 
 def written(settings: Any) -> bytes:
-    """Settings as JSON. Raises UsageError for a number that is not finite."""
+    """Settings as JSON. Raises UsageError for a number that is not finite, and for a seed that records do not take."""
     import msgspec
 
+    if not -(2**63) <= (seed := getattr(settings, "seed", 0)) < 2**63:
+        raise UsageError(f"--seed {seed}: expected a whole number of 64 bits")
     body = msgspec.json.encode(settings)
     try:
         sound = msgspec.json.decode(body, type=type(settings)) == settings

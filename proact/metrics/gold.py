@@ -31,12 +31,17 @@ def read_gold(path: Path) -> dict[str, GoldLabel]:
     found: dict[str, GoldLabel] = {}
     for line in jsonl.lines(path):
         gold = jsonl.decode(line, GoldLabel, path)
-        if gold.label is None and gold.score is None:
-            raise InputError(path, "neither label nor score is given", line=line.number)
+        said(gold, path, line.number)
         if gold.id in found:
             raise InputError(path, f"{gold.id!r} is there twice", line=line.number, field="id")
         found[gold.id] = gold
     return found
+
+
+def said(gold: GoldLabel, path: Path, number: int) -> None:
+    """Raises InputError where a person has said nothing of a subject."""
+    if gold.label is None and gold.score is None:
+        raise InputError(path, "neither label nor score is given", line=number)
 
 
 def names(verdict: Verdict) -> tuple[str, ...]:

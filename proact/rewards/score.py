@@ -56,9 +56,12 @@ def _score(
     if answer is None:
         return trajectory, NO_ANSWER
     try:
-        return trajectory, kind.score(state, answer, result)
+        found: object = kind.score(state, answer, result)
     except SandboxError as error:
         return trajectory, error
+    if not isinstance(found, Score):
+        raise UsageError(f"domain {state.domain} gave {found!r} for {trajectory.id}; expected a Score")
+    return trajectory, found
 
 
 def reward(trajectory: Trajectory, score: Score, spec: Spec, verdicts: Verdicts) -> Reward:

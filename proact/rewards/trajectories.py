@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from proact import jsonl
-from proact.domains import domain
+from proact.domains import DOMAINS
 from proact.errors import InputError
 from proact.keys import digest
 from proact.parsing import checked
@@ -31,6 +31,16 @@ class _Place(NamedTuple):
     number: int
     offset: int
     size: int
+
+
+def coherent(trajectory: Trajectory, path: Path, number: int) -> None:
+    """Raises InputError for messages that are none, and for a place among them that is not there."""
+    checked(trajectory.messages, path, number)
+    if trajectory.messages and not 0 <= trajectory.at < len(trajectory.messages):
+        raise InputError(path, f"there is no message {trajectory.at}", line=number, field="at")
+    for step in trajectory.rollout:
+        if not 0 <= step.at < len(trajectory.messages):
+            raise InputError(path, f"there is no message {step.at}", line=number, field="rollout")
 
 
 class Sorted:
@@ -75,16 +85,12 @@ class Sorted:
 
     def _read(self, line: jsonl.Line) -> Trajectory:
         trajectory = jsonl.decode(line, Trajectory, self.path)
-        checked(trajectory.messages, self.path, line.number)
-        if trajectory.messages and not 0 <= trajectory.at < len(trajectory.messages):
-            raise InputError(self.path, f"there is no message {trajectory.at}", line=line.number, field="at")
-        for step in trajectory.rollout:
-            if not 0 <= step.at < len(trajectory.messages):
-                raise InputError(self.path, f"there is no message {step.at}", line=line.number, field="rollout")
+        coherent(trajectory, self.path, line.number)
         if not trajectory.id or not trajectory.group:
             trajectory = self._named(trajectory, line.number)
-        if not self._any_domain:
-            domain(trajectory.state.domain)
+        if not self._any_domain and (name := trajectory.state.domain) not in DOMAINS:
+            message = f"unknown domain {name!r}; there is: {', '.join(sorted(DOMAINS))}"
+            raise InputError(self.path, message, line=line.number, field="state.domain")
         return trajectory
 
     def _named(self, bare: Trajectory, number: int) -> Trajectory:

@@ -8,7 +8,11 @@ from typing import Any
 
 from proact import console, jsonl
 from proact.errors import InputError, UsageError
+from proact.judges.inputs import checked_tests
+from proact.metrics.gold import said
+from proact.parsing import checked
 from proact.records import Conversation, GoldLabel, Persona, PreferencePair, Record, Reward, State, Trajectory, Verdict
+from proact.rewards.trajectories import coherent
 from proact.source import tree
 
 KINDS: dict[str, type[Record]] = {
@@ -46,6 +50,7 @@ def validate(path: Path, kind: str | None = None) -> dict[str, Any]:
             kind = kind or _guess(jsonl.decode_object(line, path), line.number, path)
             defaults = {"id": "", "domain": ""} if kind == "state" else None
             record = jsonl.decode(line, KINDS[kind], path, defaults)
+            _refuse(record, path, line.number)
             problems += (f"{path}:{line.number}: {problem}" for problem in _problems(record, line.number, seen))
         except InputError as error:
             problems.append(str(error))
@@ -65,6 +70,17 @@ def _guess(fields: dict[str, Any], number: int, path: Path) -> str:
         if signs & fields.keys():
             return kind
     raise InputError(path, f"fits no kind of record; name one with --kind ({', '.join(KINDS)})", line=number)
+
+
+def _refuse(record: Record, path: Path, number: int) -> None:
+    """Raises InputError for what every stage that reads such a record would refuse."""
+    if isinstance(record, Trajectory):
+        coherent(record, path, number)
+    elif isinstance(record, Conversation):
+        checked(record.messages, path, number)
+        checked_tests(record.metadata, path, number)
+    elif isinstance(record, GoldLabel):
+        said(record, path, number)
 
 
 def _problems(record: Record, number: int, seen: dict[str, int]) -> Iterator[str]:

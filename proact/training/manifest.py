@@ -68,6 +68,8 @@ def write(folder: Path, found: Manifest) -> None:
 def checked(raw: bytes, where: str) -> Manifest:
     """A manifest as it stands in a file. Raises UsageError for a damaged one and for another renderer's."""
     found = learned.decoded(raw, Manifest, where)
+    if found.target == "action" and not all(found.spelling.get(action) for action in WORDS):
+        raise UsageError(f"{where}: is not the manifest of a trained policy: it does not spell {' and '.join(WORDS)}")
     if found.renderer != renderer():
         raise UsageError(
             f"{where}: was trained on states written in another way than this proact writes them; train again"

@@ -81,4 +81,5 @@ class Course:
     def close(self) -> None:
         if self._bar:
             self._bar.close()
-        self._file.close()
+        # A training that was refused leaves nothing.
+        self._file.close(keep_empty=False)

@@ -338,6 +338,15 @@ class Verdict(Record, frozen=True, kw_only=True):
         if self.judge == "feedback" and self.label not in (*REWARD_MAP, NOT_APPLICABLE):
             choices = ", ".join(REWARD_MAP)
             raise ValueError(f"field label: expected {choices} or {NOT_APPLICABLE}, got {self.label!r}")
+        subject, subjects = self.detail.get("subject", ""), self.detail.get("subjects", 1)
+        if not isinstance(subject, str):
+            raise ValueError(f"field detail.subject: expected str, got {type(subject).__name__}")
+        if not isinstance(subjects, int) or subjects < 1:
+            raise ValueError(f"field detail.subjects: expected a number of subjects, got {subjects!r}")
+        for name in ("user_tokens", "assistant_tokens"):
+            count = self.detail.get(name)
+            if self.judge == "effort" and not isinstance(count, int | float | None):
+                raise ValueError(f"field detail.{name}: expected a number, got {count!r}")
 
 
 class Reward(Record, frozen=True, kw_only=True):

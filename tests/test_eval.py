@@ -226,6 +226,35 @@ def test_a_conversation_of_which_a_verdict_failed_is_missing(cli: Cli) -> None:
     assert rows[ACT_A["id"]]["metrics"]["compliance_score"] == 1.0
 
 
+def test_passes_over_one_subject_are_one_finding_and_stand_for_no_other(cli: Cli) -> None:
+    """Passes of 1 and 0 on a conflict are a half that counts once; two on one of two answers leave one missing."""
+    once: Row = {"score": 1.0, "detail": {"subject": "m1.0", "subjects": 1}}
+    twice: Row = {**once, "score": 0.0, "repeat": 1}
+    halved: Row = {"score": 1.0, "detail": {"over_personalization": [], "subject": "m1", "subjects": 2}}
+    verdicts = [verdict(ASK_A["id"], "conflict", 1, **once), verdict(ASK_A["id"], "conflict", 1, **twice)]
+    verdicts += [verdict(ASK_A["id"], "compliance", 1, **{**halved, "repeat": repeat}) for repeat in (0, 1)]
+    verdicts += [verdict(ACT_A["id"], "compliance", 1, **{**halved, "detail": {"subject": "m1", "subjects": 1}})]
+    succeeded(cli("eval", *written([ASK_A, ACT_A], [], verdicts)[:1], "--verdicts", "v.jsonl", "--no-plot"), 3)
+    row = next(row for row in read_lines("data/eval/conversations.jsonl") if row["id"] == ASK_A["id"])
+    assert (row["metrics"]["conflict_resolution_accuracy"], row["weights"]["conflict_resolution_accuracy"]) == (0.5, 1)
+    assert "compliance_score" in row["missing"]
+
+
+@pytest.mark.parametrize(
+    ("judge", "detail", "reason"),
+    [
+        ("compliance", {"subject": 3}, "detail.subject: expected str, got int"),
+        ("compliance", {"subjects": "two"}, "detail.subjects: expected a number of subjects, got 'two'"),
+        ("compliance", {"subjects": 0}, "detail.subjects: expected a number of subjects, got 0"),
+        ("effort", {"user_tokens": "many"}, "detail.user_tokens: expected a number, got 'many'"),
+    ],
+)
+def test_what_a_verdict_says_of_its_subject_is_checked(cli: Cli, judge: str, detail: Row, reason: str) -> None:
+    arguments = written([ASK_A], [], [verdict(ASK_A["id"], judge, 1, score=1.0, detail=detail)])
+    ran = cli("eval", *arguments[:1], "--verdicts", "v.jsonl", "--no-plot")
+    assert (ran.code, f"v.jsonl:1: field {reason}" in ran.err) == (2, True), ran.err
+
+
 def test_two_specs_of_a_judge_need_a_choice(cli: Cli) -> None:
     verdicts = [verdict(ASK_A["id"], "correctness", score=1.0), verdict(ASK_A["id"], "correctness", score=0.0)]
     verdicts[1].update(spec="t", id="other")

@@ -252,8 +252,8 @@ class Wordy(Base):
     def compute(self, subject):
         return [Finding(score="high")]
 
-@register("cocksure")
-class Cocksure(Base):
+@register("vain")
+class Vain(Base):
     def compute(self, subject):
         return [Finding(label="fine", confidence=2.0)]
 
@@ -287,7 +287,7 @@ class Double(Base):
         ("nan", "judge nan gave the score nan; expected a finite number"),
         ("silent", "judge silent gave what is no list of findings: Expected `array`, got `null`"),
         ("wordy", "judge wordy gave what is no list of findings: Expected `float | null`, got `str` - at `$[0].score`"),
-        ("cocksure", "judge cocksure gave the confidence 2.0; expected 0 to 1"),
+        ("vain", "judge vain gave the confidence 2.0; expected 0 to 1"),
         (
             "secretive",
             "judge secretive gave what is no list of findings: Encoding objects of type object is unsupported",

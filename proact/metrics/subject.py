@@ -160,11 +160,9 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 def _subject_key(verdict: Verdict) -> str:
-    return (
-        str(verdict.detail.get("subject", "")) or verdict.id.removesuffix(f"~{verdict.repeat}")
-        if verdict.repeat
-        else verdict.id
-    )
+    """Names the subject of a verdict in every pass over it; the verdicts of others may not say it."""
+    named: str = verdict.detail.get("subject", "")
+    return named or (verdict.id.removesuffix(f"~{verdict.repeat}") if verdict.repeat else verdict.id)
 
 
 def by_judge(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:

@@ -131,6 +131,24 @@ def test_a_judge_that_never_says_what_people_say_is_wrong_and_another_judge_is_n
     assert (report["feedback"]["n"], report["feedback"]["accuracy"]["mean"]) == (1, 0.0)
 
 
+def test_what_people_say_of_a_conversation_is_not_said_of_its_turns(cli: Cli) -> None:
+    rows = lines(2)
+    turns: list[Row] = [
+        {"label": "pos_praise", "score": 0.8, "confidence": 0.9},
+        {"label": "neutral", "confidence": 0.9},
+    ]
+    verdicts = [
+        verdict(row["id"], "feedback", at, **said, detail={"subject": f"m{at}", "subjects": 2})
+        for row in rows
+        for at, said in zip((1, 3), turns, strict=True)
+    ]
+    verdicts += judged(rows, [YES, YES], [0.9, 0.9])
+    whole = [{"id": row["id"], "label": YES, "score": 1.0} for row in rows]
+    assert agreement(cli, rows, verdicts, whole).keys() == {"correctness"}
+    first = [{"id": f"{row['id']}/m1", "label": "pos_praise"} for row in rows]
+    assert agreement(cli, rows, verdicts, [*whole, *first])["feedback"]["n"] == 2
+
+
 def test_people_without_a_judge_to_compare_them_with_are_not_passed_over(cli: Cli) -> None:
     (row,) = lines(1)
     write_lines("gold.jsonl", [{"id": "elsewhere", "label": YES}])

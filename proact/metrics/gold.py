@@ -46,12 +46,14 @@ def said(gold: GoldLabel, path: Path, number: int) -> None:
 
 def names(verdict: Verdict) -> tuple[str, ...]:
     """What a gold label may call the subject of a verdict: the verdict's id with or without its repeat,
-    `trajectory/subject` (such as `…/m2`), `trajectory#at`, or the trajectory."""
+    `trajectory/subject` (such as `…/m2`), or `trajectory#at`; the trajectory too, where it is its judge's only subject
+    there."""
     own = verdict.id.removesuffix(f"~{verdict.repeat}")
     place = () if verdict.at is None else (f"{verdict.trajectory}#{verdict.at}",)
     subject = verdict.detail.get("subject")
     keys = (f"{verdict.trajectory}/{subject}",) if subject else ()
-    return (own, verdict.id, *keys, *place, verdict.trajectory)
+    alone = verdict.detail.get("subjects", 1) == 1
+    return (own, verdict.id, *keys, *place, *((verdict.trajectory,) if alone else ()))
 
 
 def agreements(

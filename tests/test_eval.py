@@ -399,3 +399,20 @@ def test_a_metric_without_a_direction_cannot_be_registered(cli: Cli) -> None:
     ran = cli("eval", *written(), "--no-plot", "--plugin", "bad.py")
     assert ran.code == 2
     assert "must be True or False" in ran.err
+
+
+def test_plays_without_a_name_are_all_counted(cli: Cli) -> None:
+    """The documents' lines name neither a play nor its conversation: a task played three times is three plays."""
+    bare = {
+        "state": {"query": "Sort the list.", "dialogue_turn": 0, "prev_reject": 0, "domain": "coding"},
+        "persona": "pat",
+        "action": "Execute",
+        "is_mainline": True,
+        "user_reaction": {"user_reply": "Fine.", "meta": {"satisfaction": 0.5}},
+    }
+    write_lines(
+        "bare.jsonl", [{**bare, "assistant_msg": answer} for answer in ("One.", "Two words.", "Three of them.")]
+    )
+    succeeded(cli("eval", "bare.jsonl", "--no-plot"))
+    rows = read_lines("data/eval/conversations.jsonl")
+    assert [(row["replicate"], row["metrics"]["agent_token_count"]) for row in rows] == [(0, 1), (1, 2), (2, 3)]

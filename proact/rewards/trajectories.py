@@ -49,7 +49,8 @@ class Sorted:
     def __init__(self, path: Path, default_domain: str | None = None, *, any_domain: bool = False) -> None:
         self.path, self._domain, self._any_domain = path, default_domain, any_domain
         self._unnamed: Counter[str] = Counter()
-        self._names: dict[int, str] = {}
+        self._plays: Counter[str] = Counter()
+        self._names: dict[int, tuple[str, int]] = {}
         self._unfinished: int | None = None
         self._places = sorted(map(self._place, jsonl.lines(path)))
         if self._unfinished:
@@ -104,18 +105,22 @@ class Sorted:
         if not state.id:
             state = msgspec.structs.replace(state, id=f"state-{digest(state.domain, state.query)}")
         group = bare.group or f"{state.id}/{bare.persona.name}/t{state.dialogue_turn}"
-        if number not in self._names:
-            base = f"{group}/{bare.action}"
-            self._names[number] = f"{base}#{self._unnamed[base]}"
-            self._unnamed[base] += 1
         same_as_mainline = bare.mainline_action in (None, bare.action)
         branch = "mainline" if bare.is_mainline else "variant" if same_as_mainline else "other"
+        if number not in self._names:
+            base, played = f"{group}/{bare.action}", f"{group} {branch}"
+            self._names[number] = f"{base}#{self._unnamed[base]}", self._plays[played]
+            self._unnamed[base] += 1
+            self._plays[played] += 1
+        name, replicate = self._names[number]
         return msgspec.structs.replace(
             bare,
-            id=bare.id or self._names[number],
+            id=bare.id or name,
             group=group,
             conversation=bare.conversation or f"{state.id}/{bare.persona.name}",
             state=state,
             branch=branch,
+            # Who plays a task again without a name for it would lose all plays but the first.
+            replicate=bare.replicate or (0 if bare.id else replicate),
             turn=state.dialogue_turn,
         )

@@ -136,12 +136,11 @@ def learned(told: argparse.Namespace, alpha: float, seed: int) -> Iterator[tuple
     sizes = ("--epochs", told.epochs, "--batch-size", told.batch_size, "--lr", told.lr)
     weights = ("--lora", "--lora-r", told.lora_r) if told.lora_r else ("--full",)
     how = (*sizes, "--loss", told.loss, "--seed", seed, *UPPER_LAYERS, *weights)
-    more = ("--aggregate",) if told.aggregate else ()
     states = ("--n-states", told.n_states, "--later-states", told.later_states or told.n_states)
     play = (*states, "--replicates", told.replicates)
     for number in range(1, told.rounds + 1):
         world = ("--world", "keyring", "--alpha", alpha, "--rounds", number, "--out", out)
-        seconds = proact("iterate", *world, *play, *how, "--soup", told.soup, *more, "--json")
+        seconds = proact("iterate", *world, *play, *how, "--soup", told.soup, "--json")
         yield f"round {number}", Trained(str(out / f"round-{number}" / "policy")), seconds
     if told.control:
         pairs, policy = shuffled(out / "round-1" / "pairs.jsonl", seed), out / "shuffled"
@@ -162,7 +161,6 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=0.0005)
     parser.add_argument("--loss", default="reward")
     parser.add_argument("--soup", type=int, default=1, help="trainings of a round, the mean of which goes on")
-    parser.add_argument("--aggregate", action="store_true", help="learn from the pairs of all rounds after the first")
     parser.add_argument("--lora-r", type=int, help="rank of adapters, which learn in place of all weights")
     parser.add_argument("--control", action="store_true", help="train on shuffled pairs too")
     parser.add_argument("--out", type=Path, default=Path("outputs/learning"))

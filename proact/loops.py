@@ -29,7 +29,7 @@ FINISHED = "finished"
 """Of the meta file of a round: what it was asked for."""
 NO_PART = ("rounds", "test_split", "n_test", "test_replicates", "base_url", "isolation", "even_if_constant")
 """Settings that a policy does not depend on."""
-LATER = ("later_split", "later_states", "aggregate")
+LATER = ("later_split", "later_states")
 """Settings that the first round does not depend on."""
 
 
@@ -97,8 +97,8 @@ def _marks(settings: Settings, flag: str, split: str, count: int | None) -> set[
 def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -> tuple[Path, int]:
     """One round: the folder of its policy, and how many lines were missing to learn from.
 
-    In the first one a question is followed by an answer at once, so that its pairs mean something else than those of
-    later ones, which go on learning where the last one ended, from the later states.
+    In the first one a question is followed by an answer at once; later ones go on learning where the last one ended,
+    from the later states.
     """
     played, rewards, pairs = _plays(folder), folder / "rewards.jsonl", folder / "pairs.jsonl"
     output, asked = folder / "policy", _asked(settings, policy)
@@ -122,8 +122,7 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
         method="always-clarify",
     )
     lost += price(settings, played, rewards, pairs)
-    earlier = [folder.with_name(f"round-{n}") / "pairs.jsonl" for n in range(2, number)] if settings.aggregate else []
-    learn(settings, [*earlier, pairs], output, str(policy) if policy else None)
+    learn(settings, pairs, output, str(policy) if policy else None)
     if not lost:
         sidecar.write_meta(folder / FINISHED, {"asked": asked})
     return output, lost
@@ -151,8 +150,7 @@ def _states(settings: Settings, number: int) -> Played:
 
 def _asked(settings: Settings, policy: Path | None) -> str:
     """All that decides what a round learns."""
-    # Rounds that are older than this choice made it as it is made without a word.
-    no_part = (*NO_PART, *(() if settings.aggregate else ("aggregate",)), *(() if policy else LATER))
+    no_part = NO_PART if policy else (*NO_PART, *LATER)
     told = {name: value for name, value in msgspec.to_builtins(settings).items() if name not in no_part}
     states = [line.raw for line in jsonl.lines(Path(settings.dataset))] if settings.dataset else []
     return digest(told, states, manifest.read(policy).weights if policy else "")

@@ -6,21 +6,20 @@ Each is a stage with its files, and what is there already is not done again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from proact import console, jsonl, sidecar
+from proact import console, sidecar
 from proact.errors import UsageError
 from proact.executor import Task
 from proact.keys import digest, digest64
 from proact.llm import Options as ModelOptions
-from proact.records import PreferencePair, State
+from proact.records import State
 from proact.rewards.specs import Spec, spec_named
 from proact.sandbox import Isolation
-from proact.stage import INTERRUPTED, run_pure
+from proact.stage import INTERRUPTED
 from proact.stages import generate, reward, train
 from proact.training import soup
 from proact.training.plan import Options
@@ -53,7 +52,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     alpha: float | None
     options: Options
     soup: int
-    aggregate: bool = False
     seed: int
     isolation: Isolation
     even_if_constant: bool
@@ -139,36 +137,21 @@ def price(settings: Settings, played: Path, rewards: Path, pairs: Path) -> int:
     return lost
 
 
-def learn(settings: Settings, pairs: Sequence[Path], output: Path, start: str | None) -> None:
-    """A policy of the pairs of some rounds, the newest last, or the mean of several that read them in other orders."""
+def learn(settings: Settings, pairs: Path, output: Path, start: str | None) -> None:
+    """A policy of the pairs, or the mean of several that read them in other orders."""
     one = settings.soup == 1
-    data, share = _gathered(pairs, output.with_name("pairs-of-rounds.jsonl"))
-    epochs = settings.options.epochs * share
     learners = [output] if one else [output.with_name(f"learner-{n}") for n in range(1, settings.soup + 1)]
     for number, learner in enumerate(learners):
         order = digest64(f"{settings.seed} soup {number}") % 2**31 if number else settings.seed
-        options = msgspec.structs.replace(settings.options, start=start, seed=order, epochs=epochs)
+        options = msgspec.structs.replace(settings.options, start=start, seed=order)
         told = train.Settings(
-            data=str(data), output=str(learner), options=options, even_if_constant=settings.even_if_constant
+            data=str(pairs), output=str(learner), options=options, even_if_constant=settings.even_if_constant
         )
         report = _stage("train", told)
         name = f"{learner.parent.name}: {learner.name}"
         console.note(f"iterate: {name}: trained in {report['seconds']:.0f} s, {_figures(report['metrics'])}")
     if not one:
         soup.cook(learners, output)
-
-
-def _gathered(pairs: Sequence[Path], out: Path) -> tuple[Path, float]:
-    """The pairs of several rounds in one file, the newest of each decision, and the part of them that the last round
-    has: over so much of an epoch a training has as many steps as one over an epoch of the last round."""
-    newest = pairs[-1]
-    if len(pairs) == 1:
-        return newest, 1.0
-    found = {pair.id: pair for path in pairs for pair in jsonl.read(path, PreferencePair)}
-    own = sum(1 for _ in jsonl.lines(newest))
-    run_pure(out, found.values())
-    sidecar.write_meta(out, sidecar.read_meta(newest))
-    return out, own / len(found)
 
 
 def priced_by(settings: Settings) -> Spec:

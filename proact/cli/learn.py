@@ -176,9 +176,6 @@ def iterate(
             min=1, help="Train so many times on the pairs of a round, in other orders; the mean goes on. With --full."
         ),
     ] = 1,
-    aggregate: Annotated[
-        bool, Option("--aggregate", help="Learn from the pairs of all rounds after the first, in as many steps.")
-    ] = False,
     seed: Annotated[int, Option(min=0, max=MOST, help="Of everything that is drawn.")] = 0,
     isolation: Isolation = "auto",
     even_if_constant: Annotated[bool, Option("--even-if-constant", help="Train constant policies too.")] = False,
@@ -229,7 +226,6 @@ def iterate(
             eval_fraction=0.0,
         ),
         soup=soup,
-        aggregate=aggregate,
         seed=seed,
         isolation=isolation,
         even_if_constant=even_if_constant,

@@ -401,6 +401,18 @@ def test_a_metric_without_a_direction_cannot_be_registered(cli: Cli) -> None:
     assert "must be True or False" in ran.err
 
 
+def test_evidence_on_other_conversations_is_said_to_be_that(cli: Cli) -> None:
+    others = [{**REWARDS[0], "id": "elsewhere"}]
+    said = [verdict("elsewhere", "correctness", score=1.0, label="correct")]
+    report = json.loads(cli("eval", *written([ASK_A], others, said), "--no-plot", "--json").out)
+    assert [row.partition(":")[0] for row in report["warnings"][:2]] == [
+        "The rewards are of other conversations",
+        "The verdicts are of other conversations",
+    ]
+    own = written([ASK_A, ACT_A], [REWARDS[0]], [verdict(ASK_A["id"], "correctness", score=1.0)])
+    assert "of other conversations" not in cli("eval", *own, "--no-plot").err
+
+
 def test_plays_without_a_name_are_all_counted(cli: Cli) -> None:
     """The documents' lines name neither a play nor its conversation: a task played three times is three plays."""
     bare = {

@@ -62,6 +62,8 @@ def warnings(result: dict[str, Any]) -> list[str]:
         found.append(f"Judged by {said}.")
     if (gold := result["settings"]["gold"]) and not result["agreement"]:
         found.append(f"No verdict is compared with {gold}: no id or no label in it is one that the verdicts have.")
+    for kind in result["strangers"]:
+        found.append(f"The {kind} are of other conversations: none belongs to one that is measured here.")
     if (specs := result["reward_specs"]) and not result["weights_known"]:
         found.append(f"No file beside the rewards says what {specs[0]} weighs, so the worth of questions is not shown.")
     tasks = {name: entry["tasks"] for name, entry in result["comparison"].items()}

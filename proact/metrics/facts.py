@@ -62,7 +62,7 @@ def warnings(result: dict[str, Any]) -> list[str]:
         found.append(f"Judged by {said}.")
     if (gold := result["settings"]["gold"]) and not result["agreement"]:
         found.append(f"No verdict is compared with {gold}: no id or no label in it is one that the verdicts have.")
-    for kind in result["strangers"]:
+    for kind in result["unmatched"]:
         found.append(f"The {kind} are of other conversations: none belongs to one that is measured here.")
     if (specs := result["reward_specs"]) and not result["weights_known"]:
         found.append(f"No file beside the rewards says what {specs[0]} weighs, so the worth of questions is not shown.")

@@ -66,7 +66,7 @@ class Evidence:
         self.judges.setdefault(verdict.judge, set()).add(verdict.model)
         self.by_subject[verdict.trajectory].append(verdict)
 
-    def strangers(self, measured: set[str]) -> list[str]:
+    def unmatched(self, measured: set[str]) -> list[str]:
         """The kinds of evidence of which none is on a conversation that was measured."""
         given = {"rewards": {*self.rewards}, "verdicts": {*self.by_subject}}
         return [kind for kind, found in given.items() if found and not measured & found]

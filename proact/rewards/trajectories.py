@@ -12,8 +12,8 @@ from typing import NamedTuple
 import msgspec
 
 from proact import jsonl
-from proact.domains import DOMAINS
-from proact.errors import InputError
+from proact.domains import domain
+from proact.errors import InputError, UsageError
 from proact.keys import digest
 from proact.parsing import checked
 from proact.records import Trajectory
@@ -89,9 +89,11 @@ class Sorted:
         coherent(trajectory, self.path, line.number)
         if not trajectory.id or not trajectory.group:
             trajectory = self._named(trajectory, line.number)
-        if not self._any_domain and (name := trajectory.state.domain) not in DOMAINS:
-            message = f"unknown domain {name!r}; there is: {', '.join(sorted(DOMAINS))}"
-            raise InputError(self.path, message, line=line.number, field="state.domain")
+        try:
+            if not self._any_domain:
+                domain(trajectory.state.domain)
+        except UsageError as error:
+            raise InputError(self.path, str(error), line=line.number, field="state.domain") from None
         return trajectory
 
     def _named(self, bare: Trajectory, number: int) -> Trajectory:

@@ -165,7 +165,7 @@ class EvalRun:
             "judges": {judge: sorted(filter(None, models)) for judge, models in sorted(self.evidence.judges.items())},
             "reward_specs": sorted(self.evidence.specs),
             "weights_known": self.spec is not None,
-            "strangers": self.evidence.strangers({row.id for some in methods.values() for row in some}),
+            "unmatched": self.evidence.unmatched({row.id for some in methods.values() for row in some}),
             "settings": msgspec.to_builtins(settings),
         }
         return result | {"warnings": warnings(result)}, rows

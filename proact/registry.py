@@ -35,8 +35,12 @@ class Registry(Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         if name not in self._items:
-            raise UsageError(f"unknown {self.kind} {name!r}; there is: {', '.join(sorted(self._items)) or 'none'}")
+            raise UsageError(self.unknown(name))
         return self._items[name]
+
+    def unknown(self, name: str) -> str:
+        """What is wrong with a name that nobody registered."""
+        return f"unknown {self.kind} {name!r}; there is: {', '.join(sorted(self._items)) or 'none'}"
 
     def __contains__(self, name: str) -> bool:
         return name in self._items

@@ -85,7 +85,10 @@ def test_a_state_without_an_id_is_named_by_its_content(cli: Cli) -> None:
         ([state("a", task_uncertainty=1.5)], "states.jsonl:1: field task_uncertainty: expected float <= 1.0"),
         ([state("a", facts=[{"id": "x"}])], "states.jsonl:1: field facts[0].text: is required and missing"),
         ([{"id": "a"}], "states.jsonl:1: field query: is required and missing"),
-        ([state("a", domain="cooking")], "unknown domain 'cooking'; there is: coding, planning"),
+        (
+            [state("a"), state("b", domain="cooking")],
+            "states.jsonl:2: field domain: unknown domain 'cooking'; there is: coding, planning",
+        ),
     ],
 )
 def test_a_state_that_is_none_is_named(cli: Cli, rows: list[Row], message: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rows import line
-from support import RIGHT, Cli, Row, persona, state, succeeded, write_lines
+from support import EXAMPLES, RIGHT, Cli, Row, persona, state, succeeded, write_lines
 
 BAD: list[tuple[Row | str, str]] = [
     (state("a"), ""),
@@ -78,6 +78,11 @@ def test_the_kind_of_a_file_is_recognised(cli: Cli, row: Row, kind: str) -> None
             "field messages[0].role: expected one of assistant, ",
         ),
         ({"id": "c", "messages": [], "tests": 3}, "field tests: "),
+        (state("a", domain="slogan"), "field domain: unknown domain 'slogan'; there is: coding, planning"),
+        (
+            line("mainline", [("Execute", RIGHT, {})], state=state("a", domain="slogan")),
+            "field state.domain: unknown domain 'slogan'; there is: coding, planning",
+        ),
         ({"id": "v", "label": None}, "neither label nor score is given"),
         (
             {"id": "v", "trajectory": "t", "judge": "ruler", "confidence": 2.0},
@@ -89,6 +94,11 @@ def test_what_the_stages_refuse_is_a_problem(cli: Cli, row: Row, reason: str) ->
     write_lines("f.jsonl", [row])
     ran = cli("validate", "f.jsonl")
     assert (ran.code, ran.err.splitlines()[0].startswith(f"f.jsonl:1: {reason}")) == (2, True), ran.err
+
+
+def test_a_domain_of_a_plugin_is_known_with_the_plugin(cli: Cli) -> None:
+    write_lines("s.jsonl", [state("a", domain="slogan")])
+    assert "all fine" in succeeded(cli("validate", "s.jsonl", "--plugin", EXAMPLES / "my_domain.py")).err
 
 
 def test_what_a_terminal_would_obey_is_not_printed(cli: Cli) -> None:

@@ -14,6 +14,7 @@ from proact.cli.options import (
     BaseUrl,
     Isolation,
     Json,
+    Plugins,
     Timeout,
 )
 
@@ -49,12 +50,13 @@ def world(
 def validate(
     file: Annotated[Path, typer.Argument(help="A JSONL file of any kind.")],
     kind: Annotated[str | None, Option(help="state, persona, trajectory, conversation, verdict, ...")] = None,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> None:
     """Name every line of a file that is not what it must be."""
     from proact.stages import validate as stage
 
-    finish(stage.validate(file, kind), stage.show, json)
+    finish(stage.validate(file, kind, plugin or []), stage.show, json)
 
 
 def doctor(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from proact import jsonl
+from proact.domains import DOMAINS
 from proact.errors import InputError, UsageError
 from proact.keys import digest
 from proact.records import State
@@ -28,13 +29,16 @@ class Placed(NamedTuple):
 def read_states(path: Path, domain: str | None = None, start: int = 0, end: int | None = None) -> Iterator[State]:
     """The states of a file. A state without an id is named by its content, one without a domain gets `domain`.
 
-    Raises InputError naming the line for what is no state, for a missing domain, and for an id that is there twice.
+    Raises InputError naming the line for what is no state, for a domain that is missing or, where it may be played,
+    unknown, and for an id that is there twice.
     """
     seen: dict[str, int] = {}
     for line in jsonl.lines(path, start, end):
         state = jsonl.decode(line, State, path, defaults={"id": "", "domain": domain or ""})
         if not state.domain:
             raise InputError(path, "is missing; give it in the file or with --domain", line=line.number, field="domain")
+        if domain in (None, state.domain) and state.domain not in DOMAINS:
+            raise InputError(path, DOMAINS.unknown(state.domain), line=line.number, field="domain")
         if not state.query.strip():
             raise InputError(path, "is empty", line=line.number, field="query")
         if not state.id:

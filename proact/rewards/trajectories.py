@@ -12,8 +12,8 @@ from typing import NamedTuple
 import msgspec
 
 from proact import jsonl
-from proact.domains import domain
-from proact.errors import InputError, UsageError
+from proact.domains import DOMAINS
+from proact.errors import InputError
 from proact.keys import digest
 from proact.parsing import checked
 from proact.records import Trajectory
@@ -89,11 +89,9 @@ class Sorted:
         coherent(trajectory, self.path, line.number)
         if not trajectory.id or not trajectory.group:
             trajectory = self._named(trajectory, line.number)
-        try:
-            if not self._any_domain:
-                domain(trajectory.state.domain)
-        except UsageError as error:
-            raise InputError(self.path, str(error), line=line.number, field="state.domain") from None
+        name = trajectory.state.domain
+        if not self._any_domain and name not in DOMAINS:
+            raise InputError(self.path, DOMAINS.unknown(name), line=line.number, field="state.domain")
         return trajectory
 
     def _named(self, bare: Trajectory, number: int) -> Trajectory:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from proact import console, jsonl
+from proact.domains import DOMAINS
 from proact.errors import InputError, UsageError
 from proact.judges.inputs import checked_tests
 from proact.metrics.gold import said
 from proact.parsing import checked
 from proact.records import Conversation, GoldLabel, Persona, PreferencePair, Record, Reward, State, Trajectory, Verdict
+from proact.registry import load_plugin
 from proact.rewards.trajectories import coherent
 from proact.source import tree
 
@@ -37,8 +39,10 @@ SIGNS = {
 }
 
 
-def validate(path: Path, kind: str | None = None) -> dict[str, Any]:
+def validate(path: Path, kind: str | None = None, plugins: Sequence[Path] = ()) -> dict[str, Any]:
     """Check every line. Raises UsageError for an unknown kind, InputError when the file cannot be read."""
+    for plugin in plugins:
+        load_plugin(plugin)
     if kind is not None and kind not in KINDS:
         raise UsageError(f"unknown kind {kind!r}; there is: {', '.join(KINDS)}")
     problems: list[str] = []
@@ -88,7 +92,16 @@ def _problems(record: Record, number: int, seen: dict[str, int]) -> Iterator[str
     if name and seen.setdefault(name, number) != number:
         yield f"field id: {name!r} is already on line {seen[name]}"
     if isinstance(record, State):
+        yield from _unknown(record.domain, "domain")
         yield from _state_problems(record)
+    elif isinstance(record, Trajectory):
+        yield from _unknown(record.state.domain, "state.domain")
+
+
+def _unknown(domain: str, field: str) -> Iterator[str]:
+    """A domain that is not there can still be given with --domain."""
+    if domain and domain not in DOMAINS:
+        yield f"field {field}: {DOMAINS.unknown(domain)}"
 
 
 def _state_problems(state: State) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,13 @@ class Failures:
             return
         with jsonl.replace(self.path) as file:
             file.writelines(msgspec.json.encode(failure) + b"\n" for failure in last.values())
+
+
+def failed(outs: Iterable[str]) -> dict[str, int]:
+    """How many jobs of each output have no record, for outputs that lack some."""
+    paths = {out: failures_path(Path(out)) for out in outs}
+    counts = {out: sum(line.whole for line in jsonl.lines(path)) for out, path in paths.items() if path.exists()}
+    return {out: count for out, count in counts.items() if count}
 
 
 def read_meta(out: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from evaluation import ACT_A, ACT_B, ASK_A, ASK_B, LINES, REWARDS, verdict, written
-from support import EXAMPLES, Cli, Row, read_lines, succeeded, write_lines
+from support import EXAMPLES, Cli, Row, Server, read_lines, succeeded, write_lines
 
 MISSING, NOT_APPLICABLE = "missing", "not applicable"
 # Tasks A, B, C of the method that asks, then of the method that acts.
@@ -224,6 +224,20 @@ def test_a_conversation_of_which_a_verdict_failed_is_missing(cli: Cli) -> None:
     rows = {row["id"]: row for row in read_lines("data/eval/conversations.jsonl")}
     assert "compliance_score" in rows[ASK_A["id"]]["missing"]
     assert rows[ACT_A["id"]]["metrics"]["compliance_score"] == 1.0
+
+
+def test_a_judge_that_failed_everywhere_is_told(cli: Cli, server: Server) -> None:
+    """No verdict at all leaves its metric out of the tables, as if nobody had asked for it."""
+    server.answer = lambda body: "I would rather not say."
+    write_lines("t.jsonl", [ASK_A, ACT_A])
+    judged = ("judge", "feedback", "--in", "t.jsonl", "--out", "v.jsonl", "--model", "any", "--base-url", server.url)
+    succeeded(cli(*judged), 3)
+    ran = succeeded(cli("eval", "t.jsonl", "--verdicts", "v.jsonl", "--no-plot"), 3)
+    failures = read_lines("v.failures.jsonl")
+    told = f"{len(failures)} job{'s' * (len(failures) != 1)} of v.jsonl failed and left no record to measure"
+    assert told in " ".join((ran.out + ran.err).split())
+    assert json.loads(Path("data/eval/comparison.json").read_text())["failed"] == {"v.jsonl": len(failures)}
+    assert told in Path("data/eval/report.html").read_text()
 
 
 def test_passes_over_one_subject_are_one_finding_and_stand_for_no_other(cli: Cli) -> None:

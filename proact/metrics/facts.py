@@ -73,6 +73,9 @@ def warnings(result: dict[str, Any]) -> list[str]:
             f"{few} of {len(tasks)} metrics rest on fewer than {FEW} shared tasks; on skewed values such intervals are "
             "too narrow."
         )
+    for path, count in result["failed"].items():
+        jobs = f"{count} job{'s' if count != 1 else ''}"
+        found.append(f"{jobs} of {path} failed and left no record to measure; the .failures.jsonl beside it says why.")
     if result["missing"]:
         found.append(f"{result['missing']} values are missing; the tables show which, and no mean counts them.")
     return found

@@ -7,11 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
-from proact import console, jsonl, plots
+from proact import console, jsonl, plots, sidecar
 from proact.errors import UsageError
 from proact.executor import Task
 from proact.judges.logs import JoinBy
@@ -25,6 +24,7 @@ from proact.records import Measured, Metric
 from proact.registry import load_plugin
 from proact.report import page, tables
 from proact.report.browser import Browser
+from proact.report.pictures import PARETO, draw
 from proact.rewards.breakdown import known_spec
 from proact.rewards.diagnosis import diagnosis
 from proact.rewards.joined import joined
@@ -32,7 +32,6 @@ from proact.rewards.trajectories import Sorted
 from proact.stage import run_pure
 
 WRITTEN = ("conversations.jsonl", "metrics.jsonl", "comparison.json", "report.html")
-PARETO = ("pareto.png", "pareto.svg")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,9 +68,9 @@ class EvalRun:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        read = [path for path, _ in settings.sources] + settings.verdicts + settings.rewards
-        read += [path for path in (settings.profiles, settings.problems, settings.gold, settings.pairs) if path]
-        jsonl.apart(*map(Path, read), *(Path(settings.out, name) for name in WRITTEN + PARETO))
+        self.read = [path for path, _ in settings.sources] + settings.verdicts + settings.rewards
+        besides = [path for path in (settings.profiles, settings.problems, settings.gold, settings.pairs) if path]
+        jsonl.apart(*map(Path, self.read + besides), *(Path(settings.out, name) for name in WRITTEN + PARETO))
         if settings.gold and not settings.verdicts:
             raise UsageError("--gold needs --verdicts, with which it is compared")
         for plugin in settings.plugins:
@@ -104,13 +103,13 @@ class EvalRun:
         run_pure(out / "metrics.jsonl", metrics)
         with jsonl.replace(out / "comparison.json") as file:
             file.write(msgspec.json.format(msgspec.json.encode(result, order="sorted"), indent=2) + b"\n")
-        pictures = self._pictures(result, out)
+        pictures = draw(result, out) if self.settings.plot else {}
         page.write(out / "report.html", result, self._browser(rows), pictures)
         written = [*WRITTEN, *(PARETO[:1] if "pareto" in pictures else ())]
         return result | {
             "out": [str(out / name) for name in written],
             "seconds": round(time.monotonic() - started, 2),
-            "exit_code": 3 if result["missing"] else 0,
+            "exit_code": 3 if result["missing"] or result["failed"] else 0,
         }
 
     def _browser(self, rows: list[Measured]) -> Browser:
@@ -165,6 +164,7 @@ class EvalRun:
             "judges": {judge: sorted(filter(None, models)) for judge, models in sorted(self.evidence.judges.items())},
             "reward_specs": sorted(self.evidence.specs),
             "weights_known": self.spec is not None,
+            "failed": sidecar.failed(self.read),
             "unmatched": self.evidence.unmatched({row.id for some in methods.values() for row in some}),
             "settings": msgspec.to_builtins(settings),
         }
@@ -191,43 +191,9 @@ class EvalRun:
                     found[str(source.path)] = report
         return found
 
-    def _pictures(self, result: dict[str, Any], out: Path) -> dict[str, str]:
-        """Write the pictures; returns each as an svg element for the page."""
-        if not self.settings.plot:
-            return {}
-        pictures = {}
-        points = [
-            plots.Point(
-                label=one["method"],
-                x=one["x"],
-                y=one["y"],
-                x_ends=_pair(one["x_ends"]),
-                y_ends=_pair(one["y_ends"]),
-                on_front=one["on_front"],
-                order=result["methods"].index(one["method"]),
-            )
-            for one in result["pareto"]
-        ]
-        if points:
-            figure = plots.pareto(points)
-            plots.save(figure, *(out / name for name in PARETO))
-            pictures["pareto"] = plots.inline(figure, "Task success against interruption cost, one point per method")
-        for judge, found in result["agreement"].items():
-            if found.get("bins"):
-                figure = plots.reliability(found["bins"], f"{judge}: ECE {found['ece']:.3f}")
-                # A name from a file must not say where to write.
-                name = f"reliability-{quote(judge, safe='')}"
-                plots.save(figure, out / f"{name}.png", out / f"{name}.svg")
-                pictures[f"reliability {judge}"] = plots.inline(figure, f"Reliability diagram of {judge}")
-        return pictures
-
 
 def _path(name: str | None) -> Path | None:
     return Path(name) if name else None
-
-
-def _pair(ends: list[float] | None) -> tuple[float, float] | None:
-    return (ends[0], ends[1]) if ends else None
 
 
 def show(report: dict[str, Any]) -> None:

@@ -88,6 +88,11 @@ def test_a_block_after_a_broken_one_is_found() -> None:
         (f"import math\n\n{CODE}", f"import math\n\n{CODE}"),
         (CODE, CODE),
         ("Here it is:\n\n@cache\n" + CODE, "@cache\n" + CODE),
+        (f"LIMIT = 3\n\n{CODE}", f"LIMIT = 3\n\n{CODE}"),
+        (f"A constant first:\nLIMIT: dict[str, int] = {{}}\n{CODE}\nDone.", f"LIMIT: dict[str, int] = {{}}\n{CODE}"),
+        (f"x = the number\n\n{CODE}", CODE),
+        (f"n = 3 in your case\nso = 4\n{CODE}", f"so = 4\n{CODE}"),
+        ("Here:\ntwice = lambda n: 2 * n\nThat doubles it.", "twice = lambda n: 2 * n"),
     ],
 )
 def test_code_without_a_fence_ends_where_it_stops_compiling(message: str, code: str) -> None:

@@ -46,7 +46,7 @@ def test_split(tests: tuple[str, ...]) -> None:
         ("assert f(lambda x: x) == 1",),
         ("def g(x): return x\nassert f(g) == 1",),
         ("assert isinstance(f(1), Node)",),
-        ("try:\n    f(1)\nexcept Special:\n    pass",),
+        ("try:\n    f(1)\nexcept Special:\n    pass\nelse:\n    assert False",),
         ("class Sub(Base):\n    pass\nassert f(Sub()) == 1",),
         ("import random\nrandom.seed(1)\nassert f() == 3",),
         ("import io, sys\nsys.stdout = io.StringIO()\nf()\nassert sys.stdout.getvalue() == 'x'",),

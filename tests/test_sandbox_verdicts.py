@@ -77,6 +77,47 @@ def test_tests_before_the_end_of_a_program_count(sandbox: Sandbox) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "tests",
+    [
+        ("def check(candidate):\n    assert candidate(1) == 1\n",),
+        ("def run_tests():\n    assert f(1) == 1",),
+        ("class T:\n    def test_one(self):\n        assert f(1) == 1",),
+        ("if False:\n    assert f(1) == 1",),
+        ("def test_one():\n    f(1) == 1",),
+        ("   ",),
+        ("# nothing",),
+        ("x = f(1)",),
+        ("f(1)", "f(2)"),
+        ("f(1) == 1",),
+        ("all(f(x) == x for x in [1])",),
+    ],
+)
+def test_tests_that_check_nothing_are_no_tests(sandbox: Sandbox, tests: tuple[str, ...]) -> None:
+    """Whatever the answer is, they pass."""
+    result = judged(sandbox, "def f(x):\n    return 'wrong'", *tests)
+    assert (result.status, result.message) == ("infra", "the tests check nothing: no assert in them is ever run")
+
+
+def test_a_comparison_among_asserts_is_named(sandbox: Sandbox) -> None:
+    result = judged(sandbox, GOOD, "assert f(1) == 1", "f(2) == 4")
+    assert (result.status, result.message) == ("infra", "tests[1] compares and asserts nothing")
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        ("import unittest\nunittest.TestCase().assertEqual(f(3), 9)",),
+        ("def check():\n    assert f(3) == 9\n\ndef all_of_it():\n    check()\n\nall_of_it()",),
+        ("if f(3) != 9:\n    raise ValueError",),
+        ("f(3)", "assert f(3) == 9"),
+    ],
+)
+def test_what_asserts_is_a_test(sandbox: Sandbox, tests: tuple[str, ...]) -> None:
+    assert judged(sandbox, GOOD, *tests).passed == (True,)
+    assert judged(sandbox, "def f(x):\n    return 8", *tests).passed == (False,)
+
+
 def test_one_source_of_asserts(sandbox: Sandbox) -> None:
     helper = "import math\nhalf = 0.5\ndef near(a, b): return math.isclose(a, b)\n"
     source = helper + "assert near(f(half), 0.25)\nassert f(3) == 8"

@@ -78,6 +78,7 @@ def test_the_kind_of_a_file_is_recognised(cli: Cli, row: Row, kind: str) -> None
             "field messages[0].role: expected one of assistant, ",
         ),
         ({"id": "c", "messages": [], "tests": 3}, "field tests: "),
+        (state("a", tests=["def check(f):\n    assert f(1)"]), "field tests: the tests check nothing"),
         (state("a", domain="slogan"), "field domain: unknown domain 'slogan'; there is: coding, planning"),
         (
             line("mainline", [("Execute", RIGHT, {})], state=state("a", domain="slogan")),

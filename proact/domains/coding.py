@@ -16,6 +16,8 @@ from proact.sandbox.program import Program, Result
 from proact.source import defined, parsed
 
 _OPENS = re.compile(r"[ \t]*(?P<fence>```+|~~~+)[ \t]*(?P<language>[\w+-]*)[^`\n]*")
+_DEFINES = re.compile(r"(?:async )?def \w+\s*\(|class \w+|import \w|from \S+ import |@\w")
+_ASSIGNS = re.compile(r"[A-Za-z_]\w*(?:\s*:\s*[\w.\[\], |]+)?\s*=[^=]")
 _PYTHON = {"", "python", "py", "python3"}
 CLOSINGS = 8
 """Fences that are tried as the end of one block."""
@@ -102,18 +104,14 @@ def _block(rows: list[str]) -> str:
 
 
 def _unfenced(message: str) -> list[str]:
-    # A model that writes no fence: code starts at the first line that can only be Python, and ends where it stops
-    # compiling.
+    # A model that writes no fence: code starts at the first line that can only be Python, or at an assignment before it
+    # from which all that is between compiles, and ends where it stops compiling.
     lines = message.splitlines()
-    starts = [
-        i
-        for i, line in enumerate(lines)
-        if re.match(r"(?:async )?def \w+\s*\(|class \w+|import \w|from \S+ import |@\w", line)
-    ]
-    if not starts:
-        return []
-    for end in range(len(lines), starts[0], -1):
-        text = "\n".join(lines[starts[0] : end])
-        if parsed(text) is not None:
-            return [text]
-    return ["\n".join(lines[starts[0] :])]
+    starts = [i for i, line in enumerate(lines) if _DEFINES.match(line)]
+    assigned = [i for i, line in enumerate(lines[: starts[0] if starts else None]) if _ASSIGNS.match(line)]
+    for start in [*assigned[:CLOSINGS], *starts[:1]]:
+        for end in range(len(lines), starts[0] if starts else start, -1):
+            text = "\n".join(lines[start:end])
+            if parsed(text) is not None:
+                return [text]
+    return ["\n".join(lines[starts[0] :])] if starts else []

@@ -14,7 +14,7 @@ import platformdirs
 
 from proact.sandbox.program import Program, Result
 
-RUNNER_VERSION = "2"
+RUNNER_VERSION = "3"
 RECENT = 4096
 """Results kept in memory: branches and replicates give the same answers again and again."""
 TABLE = "CREATE TABLE IF NOT EXISTS results (key BLOB PRIMARY KEY, result BLOB NOT NULL) WITHOUT ROWID"

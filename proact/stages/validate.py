@@ -15,6 +15,7 @@ from proact.parsing import checked
 from proact.records import Conversation, GoldLabel, Persona, PreferencePair, Record, Reward, State, Trajectory, Verdict
 from proact.registry import load_plugin
 from proact.rewards.trajectories import coherent
+from proact.sandbox.inside.split import plan
 from proact.source import tree
 
 KINDS: dict[str, type[Record]] = {
@@ -115,8 +116,12 @@ def _state_problems(state: State) -> Iterator[str]:
     sources += [(f"tests[{index}]", test) for index, test in enumerate(tests)]
     if state.domain == "coding":
         sources.append(("reference", state.reference or ""))
+    broken = False
     for field, source in sources:
         try:
             tree(source)
         except (SyntaxError, ValueError) as error:
+            broken = True
             yield f"field {field}: not valid Python ({error})"
+    if state.domain == "coding" and tests and not broken and (error := plan(tuple(tests), state.setup or "").error):
+        yield f"field tests: {error}"

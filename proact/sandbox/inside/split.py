@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from types import CodeType
 
 from . import shape
+from .checks import NOTHING, asserting, checks, idle
 from .names import BUILTINS, Names
 
 SPLIT, IN_PROCESS = "split", "in-process"
@@ -57,20 +58,24 @@ def plan(tests: tuple[str, ...], setup: str, *, in_process: bool = False) -> Pla
     """The plan for a task; `error` says what is wrong with tests that cannot be run at all."""
     try:
         bodies = [ast.parse(test).body for test in tests]
-        local_setup = _local_part(ast.parse(setup).body)
+        prepared = ast.parse(setup).body
+        local_setup = _local_part(prepared)
         whole = [statement for body in bodies for statement in body]
         if absent := _absent(whole):
             return Plan(SPLIT, error=f"the tests need the module {absent}, which is not installed")
+        known = asserting([*prepared, *whole])
         if _cases(whole):
-            return _case_plan(whole)
+            return _case_plan(whole, known)
         if len(tests) == 1 or any(_is_quiet(body) for body in bodies):
-            expanded = list(_expand(whole, _foldable(whole)))
+            expanded = list(_expand(whole, _foldable(whole), known))
             bodies = [[statement] for statement, _ in expanded]
             counted = [is_test for _, is_test in expanded]
-            if not any(counted):
-                bodies, counted = [whole], [True]
         else:
-            counted = [True] * len(bodies)
+            counted = [any(checks(statement, known) for statement in body) for body in bodies]
+            if (compared := next((at for at, body in enumerate(bodies) if idle(body)), None)) is not None:
+                return Plan(SPLIT, error=f"tests[{compared}] compares and asserts nothing")
+        if not any(counted):
+            return Plan(SPLIT, error=NOTHING)
         names = Names.of([statement for body in bodies for statement in body], local_setup)
         reasons = tuple(sorted(set(shape.reasons([s for body in bodies for s in body], names))))
         if in_process or reasons or not names.candidates:
@@ -98,8 +103,10 @@ def _statement_plan(bodies: list[list[ast.stmt]], counted: list[bool], names: Na
     return Plan(IN_PROCESS, steps, restore=names.used_builtins, reasons=reasons)
 
 
-def _case_plan(whole: list[ast.stmt]) -> Plan:
+def _case_plan(whole: list[ast.stmt], known: frozenset[str]) -> Plan:
     """unittest classes and test functions: one setup step that defines them, then one step per test."""
+    if not any(name.startswith("test") for name in known):
+        return Plan(SPLIT, error=NOTHING)
     kept = [statement for statement in whole if not _is_main_guard(statement) and not _runs_unittest(statement)]
     names = Names.of(kept, [])
     calls = [
@@ -177,9 +184,10 @@ def _foldable(whole: list[ast.stmt]) -> dict[str, ast.FunctionDef]:
     return found
 
 
-def _expand(whole: list[ast.stmt], folded: dict[str, ast.FunctionDef]) -> Iterable[tuple[ast.stmt, bool]]:
+def _expand(
+    whole: list[ast.stmt], folded: dict[str, ast.FunctionDef], known: frozenset[str]
+) -> Iterable[tuple[ast.stmt, bool]]:
     """The statements of a single source, and which of them are tests: those that assert, here or in what they call."""
-    asserting = {s.name for s in whole if isinstance(s, ast.FunctionDef) and _asserts(s)}
     for statement in whole:
         match statement:
             case ast.Expr(value=ast.Call(func=ast.Name(id=name), args=values, keywords=[])) if name in folded and len(
@@ -188,15 +196,11 @@ def _expand(whole: list[ast.stmt], folded: dict[str, ast.FunctionDef]) -> Iterab
                 for parameter, value in zip(folded[name].args.args, values, strict=True):
                     target = ast.Name(parameter.arg, ast.Store())
                     yield ast.fix_missing_locations(ast.Assign([target], value, lineno=1)), False
-                yield from ((inner, _asserts(inner)) for inner in folded[name].body)
+                yield from ((inner, checks(inner, known)) for inner in folded[name].body)
             case ast.If(body=body) if _is_main_guard(statement):
-                yield from _expand(body, folded)
-            case ast.Expr(value=ast.Call(func=ast.Name(id=name))) if name in asserting:
-                yield statement, True
-            case ast.FunctionDef() | ast.ClassDef():
-                yield statement, False
+                yield from _expand(body, folded, known)
             case _:
-                yield statement, _asserts(statement)
+                yield statement, checks(statement, known)
 
 
 def _asserts(statement: ast.stmt) -> bool:

@@ -48,7 +48,7 @@ class Preference(Record, frozen=True, kw_only=True):
 class ConflictScenario(Record, frozen=True, kw_only=True):
     """A point of a conversation where preferences contradict each other."""
 
-    turn_idx: int
+    turn_idx: Annotated[int, Meta(ge=0)]
     """Index of the assistant message in the conversation, from 0."""
     preferences: list[Preference]
     """The preferences that cannot all be followed."""

@@ -64,6 +64,7 @@ def asked(server: ChatServer, *texts: str, check: Callable[[Reply], None] | None
         f"```json\n{json.dumps(GOOD, indent=2)}\n```",
         f"Let me think: {{x}} and {{}}. My verdict is {json.dumps(GOOD)}, and {{that}} is all.",
         json.dumps({**GOOD, "extra": {"label": "BAD"}}),
+        f"{json.dumps(GOOD)}\n\n{json.dumps(GOOD)}",
     ],
 )
 def test_a_reply_is_found_in_whatever_stands_around_it(server: ChatServer, text: str) -> None:
@@ -82,6 +83,7 @@ def test_a_reply_is_found_in_whatever_stands_around_it(server: ChatServer, text:
         ('{"label": "GOOD", "parts": [{"name": "a", "score": NaN}]}', ""),
         ("I would say it is good.", "there is no JSON object in it"),
         ("{" * 5000, "there is no JSON object in it"),
+        (f'It says {{"label": "BAD", "parts": []}}. {json.dumps(GOOD)}', "it holds 2 JSON objects, and they differ"),
     ],
 )
 def test_a_reply_that_does_not_fit_is_shown_its_error_once(server: ChatServer, text: str, named: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from evaluation import verdict
 from support import Cli, Row, read_lines, succeeded, write_lines
 
-from proact.api import AVERAGED, COMPARED, BatchEvaluator
+from proact.api import AVERAGED, BatchEvaluator
 from proact.errors import ReplyError, UsageError
 from proact.judges.logs import Logs
 
@@ -147,7 +147,8 @@ def test_the_evaluator_gives_the_document_s_keys_and_directions() -> None:
     found = BatchEvaluator(Scripted()).compare_methods({"good": GOOD, "poor": POOR}, PROFILES, PROBLEMS)
     assert found.keys() == {"per_method", "comparison"}
     assert {"method", "n_conversations", *AVERAGED} <= found["per_method"]["good"].keys()
-    assert [*found["comparison"]] == [*COMPARED]
+    assert [*found["comparison"]] == [*AVERAGED]
+    assert found["comparison"].pop("avg_turns")["best"] is None
     for name, entry in found["comparison"].items():
         assert {"values", "best", "best_value"} <= entry.keys()
         assert entry["best"] == "good", name
@@ -176,3 +177,23 @@ def test_lists_are_joined_by_id_or_by_an_equal_length_and_else_refused() -> None
     assert found["task_success_rate"] == 1.0
     with pytest.raises(UsageError, match="no problem is called"):
         evaluator.evaluate_method("good", logs, [{**PROFILES[0], "profile_id": "u"}], problems[:1])
+    with pytest.raises(UsageError, match="the problems have ids and no conversation says which is its own"):
+        evaluator.evaluate_method("good", GOOD, PROFILES, problems)
+    with pytest.raises(UsageError, match="two profiles are called 'u'"):
+        evaluator.evaluate_method("good", logs, [{**profile, "profile_id": "u"} for profile in PROFILES], problems)
+
+
+def test_a_conflict_that_did_not_come_up_weighs_nothing() -> None:
+    """One of one right where another lies after the end, none of one right: 1/2, and 2/3 if the late one counted."""
+    scenario = {"preferences": PREFERENCES, "expected_idx": 0}
+    late = {**GOOD[0], "conflict_scenarios": [{**scenario, "turn_idx": at} for at in (1, 9)]}
+    wrong = {**POOR[0], "conflict_scenarios": [{**scenario, "turn_idx": 1}]}
+
+    class Counting(Scripted):
+        def evaluate_conversation(self, conversation: Any, *arguments: Any, **named: Any) -> Any:
+            found = super().evaluate_conversation(conversation, *arguments, **named)
+            found.conflicts = 1
+            return found
+
+    found = BatchEvaluator(Counting()).evaluate_method("mixed", [late, wrong], PROFILES, PROBLEMS)
+    assert found["conflict_resolution_accuracy"] == 0.5

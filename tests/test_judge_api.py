@@ -214,7 +214,7 @@ def test_a_whole_conversation(judge: api.LLMJudge, server: JudgeServer) -> None:
     turns = dialogue("What is 2+2?", "It is 4.", "As I mentioned, use bullets.", "- 4", "Thanks", "You're welcome!")
     scenario = {"turn_idx": 3, "preferences": WISHES, "expected_idx": 0}
     found = judge.evaluate_conversation(turns, WISHES, "2+2?", "4", "math", [scenario])
-    assert (found.task_success, found.turns_to_success, found.total_turns) == (True, 3, 3)
+    assert (found.task_success, found.turns_to_success, found.total_turns) == (True, 2, 3)
     assert (found.enforcement_count, found.disappointment_count) == (1, 0)
     assert found.total_token_count == found.user_token_count + found.agent_token_count
     assert found.preference_compliance_scores == [0.5, 0.5, 0.5]

@@ -92,6 +92,13 @@ def test_a_conflict_is_not_applicable_absent_and_a_failure_misplaced(tmp_path: P
         (("What is 2+2?", "It is 4.", "Thanks!", "You're welcome! Let me know if you need anything else."), "It is 4."),
         (("What is 2+2?", "It is 4.", "Thanks!", "Glad I could help, have a great day!"), "It is 4."),
         (("What is 2+2?", "It is 4.", "ok", "Is there anything else I can do for you?"), "It is 4."),
+        (("What is 2+2?", "It is 4.", "Thanks!", "You are welcome. I hope this helps!"), "It is 4."),
+        (
+            ("What is 2+2?", "It is 4.", "Ah.", "Great question! Glad that helped, I really hope it was useful."),
+            "It is 4.",
+        ),
+        (("2+2?", "It is 4.", "Ok", "Understood. If anything else comes up, just ask."), "It is 4."),
+        (("2+2?", "Five.", "no", "I hope this proof helps: it is the sum."), "I hope this proof helps: it is the sum."),
         (("What is 2+2?", "It is 4.", "sure?", "You're welcome, but it is 5."), "You're welcome, but it is 5."),
         (("Where to?", "Have a look at Paris.", "ok", "Have a really nice trip!"), "Have a look at Paris."),
         (("Write f.", "```python\nf = 1\n```", "谢谢", "不客气！"), "f = 1"),

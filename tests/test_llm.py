@@ -189,7 +189,7 @@ def home(status: int) -> type[ProactError]:
     """Where a status belongs: later, never, or not for this request."""
     if status in (408, 409, 425, 429) or status >= 500:
         return TransientError
-    return UsageError if status in (401, 402, 403, 404) else ModelError
+    return UsageError if status in (401, 402, 404) else ModelError
 
 
 def test_every_status_has_a_home(server: ChatServer) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rows import META, line, reward_rows
-from support import ASKS, RIGHT, WRONG, Cli, Row, state, write_lines
+from support import ASKS, RIGHT, WRONG, Cli, Row, read_lines, state, write_lines
 
 from proact.parsing import parse
 from proact.records import Trajectory
@@ -168,13 +168,31 @@ def test_lines_with_the_documents_fields_only(cli: Cli) -> None:
     assert (ran.code, "t.jsonl:1: field state.domain: is missing" in ran.err) == (2, True)
 
 
+def test_the_documents_lines_of_other_models_and_states_are_no_pair(cli: Cli) -> None:
+    """They are named by who played them, and only one and the same state has two actions to choose from."""
+    bare = {"persona": "ann", "user_reaction": {"user_reply": "", "meta": {}}, "action_prompt": ""}
+    task = {**state(), "facts": []}
+    acts, asks = (
+        {**bare, "state": task, "action": action, "assistant_msg": message}
+        for action, message in (("Execute", RIGHT), ("Clarify", ASKS))
+    )
+    write_lines(
+        "t.jsonl", [{**acts, "model": "A"}, {**asks, "model": "B"}, {**acts, "method": "m"}, {**asks, "seed": 1}]
+    )
+    assert len({row["group"] for row in reward_rows(cli, "--no-thin").values()}) == 4
+    assert not read_lines("pairs.jsonl")
+    write_lines("t.jsonl", [acts, {**asks, "state": {**task, "prev_reject": 1}}])
+    assert len({row["group"] for row in reward_rows(cli, "--no-thin").values()}) == 1
+    assert not read_lines("pairs.jsonl")
+
+
 def test_lines_with_ids_and_no_group_are_grouped_by_their_state(cli: Cli) -> None:
     rows = [
         {**line("mainline", [("Execute", message, {})], state=state(name)), "id": name, "group": ""}
         for name, message in (("a", RIGHT), ("b", WRONG))
     ]
     write_lines("t.jsonl", rows)
-    assert {row["group"] for row in reward_rows(cli).values()} == {"a/pat/t0", "b/pat/t0"}
+    assert {row["group"] for row in reward_rows(cli).values()} == {"a/pat/m/t0", "b/pat/m/t0"}
 
 
 def test_the_satisfaction_of_a_rollout_is_its_mean() -> None:

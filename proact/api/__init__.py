@@ -5,7 +5,7 @@ running event loop too. A single call raises when there is no verdict; a batch g
 input, in the caller's order.
 """
 
-from proact.api.evaluator import AVERAGED, COMPARED, BatchEvaluator
+from proact.api.evaluator import AVERAGED, BatchEvaluator
 from proact.api.feedback import (
     LLMRewardClient,
     LLMRewardConfig,
@@ -23,7 +23,6 @@ from proact.labels import REWARD_MAP, PreferenceViolationType
 
 __all__ = [
     "AVERAGED",
-    "COMPARED",
     "DEFAULT_RUBRIC",
     "REWARD_MAP",
     "SWALLOWED",

@@ -23,14 +23,6 @@ AVERAGED = (
     "conflict_resolution_accuracy",
     "over_personalization_rate",
 )
-COMPARED = (
-    "task_success_rate",
-    "avg_user_tokens",
-    "avg_total_tokens",
-    "avg_compliance_score",
-    "conflict_resolution_accuracy",
-    "over_personalization_rate",
-)
 
 
 class ConversationJudge(Protocol):
@@ -76,8 +68,8 @@ class BatchEvaluator:
     def compare_methods(
         self, results_by_method: Mapping[str, Rows], user_profiles: Rows, problems: Rows
     ) -> dict[str, dict[str, Any]]:
-        """`per_method` and `comparison` of the document: for each of its six metrics the values, the best method in
-        the metric's own direction (None for a tie), and beside them the paired tests."""
+        """`per_method` and `comparison` of the document: for each of its averages the values, the best method in the
+        metric's own direction (None for a tie), and beside them the paired tests."""
         measured = {
             name: self._measured(name, conversations, user_profiles, problems)
             for name, conversations in results_by_method.items()
@@ -85,7 +77,7 @@ class BatchEvaluator:
         return {
             "per_method": {name: _averages(name, rows, failures) for name, (rows, failures) in measured.items()},
             "comparison": compare(
-                {name: rows for name, (rows, _) in measured.items()}, [METRICS[name] for name in COMPARED]
+                {name: rows for name, (rows, _) in measured.items()}, [METRICS[name] for name in AVERAGED]
             ),
         }
 
@@ -120,12 +112,20 @@ class BatchEvaluator:
             if field not in values:
                 value = getattr(found, field)
                 values[field] = None if value is None else float(value)
-        return _row(method, index, case, values)
+        # A judge of one's own may not say how many of the conflicts applied.
+        conflicts = getattr(found, "conflicts", None)
+        return _row(method, index, case, values, conflicts=conflicts)
 
 
 def _row(
-    method: str, index: int, case: _Case, values: dict[str, float | None], missing: Sequence[str] = ()
+    method: str,
+    index: int,
+    case: _Case,
+    values: dict[str, float | None],
+    missing: Sequence[str] = (),
+    conflicts: int | None = None,
 ) -> Measured:
+    known = len(case.conversation.get("conflict_scenarios") or []) if conflicts is None else conflicts
     return Measured(
         id=f"{method}/{index}",
         conversation=f"{method}/{index}",
@@ -135,7 +135,7 @@ def _row(
         metrics=values,
         missing=list(missing),
         not_applicable=[field for field, value in values.items() if value is None],
-        weights={"conflict_resolution_accuracy": float(len(case.conversation.get("conflict_scenarios") or []) or 1)},
+        weights={"conflict_resolution_accuracy": float(known or 1)},
     )
 
 
@@ -156,12 +156,17 @@ def _joined(conversations: Rows, profiles: Rows, problems: Rows) -> list[_Case]:
 def _join(kind: str, conversations: Rows, rows: Rows) -> list[tuple[str, Mapping[str, Any]]]:
     """The row of each conversation, with its name."""
     key = f"{kind}_id"
-    named = {f"{row.get(key, row.get('id'))}": row for row in rows if row.get(key, row.get("id")) is not None}
+    named: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        if (name := row.get(key, row.get("id"))) is not None and named.setdefault(f"{name}", row) is not row:
+            raise UsageError(f"two {kind}s are called {name!r}")
     if any(key in conversation for conversation in conversations):
         wanted = [f"{conversation.get(key)}" for conversation in conversations]
         if unknown := sorted(set(wanted) - named.keys()):
             raise UsageError(f"no {kind} is called {unknown[0]!r}")
         return [(name, named[name]) for name in wanted]
+    if named:
+        raise UsageError(f"the {kind}s have ids and no conversation says which is its own: give each a {key}")
     if len(rows) != len(conversations):
         raise UsageError(
             f"{len(conversations)} conversations and {len(rows)} {kind}s: give each conversation a {key}, or as many"

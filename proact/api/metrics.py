@@ -8,7 +8,7 @@ from typing import Any
 from proact.judges import Case, Finding
 from proact.judges.asking import Outcome
 from proact.judges.effort import analyze, sizes
-from proact.judges.turns import exchanges
+from proact.judges.turns import exchanges, final_answer
 from proact.labels import PreferenceViolationType
 from proact.records import ConflictScenario, Preference
 
@@ -50,6 +50,8 @@ class ConversationMetrics:
     preference_compliance_scores: list[float]
     conflict_resolution_accuracy: float | None
     over_personalization_rate: float | None
+    conflicts: int | None = None
+    """How many conflicts the accuracy is over."""
 
 
 def compliance_of(finding: Finding) -> dict[str, Any]:
@@ -101,6 +103,7 @@ def metrics(
     """The findings on a conversation in numbers."""
     success = answers[0].findings[0].score
     turns = [exchange.at for exchange in exchanges(case.messages)]
+    answered = final_answer(case.messages) or 0
     compliance = [outcome.findings[0] for outcome in complied if outcome.raw is not None]
     conflicts = [score for outcome in resolved if (score := outcome.findings[0].score) is not None]
     effort, size = analyze(case.messages), sizes(case.messages)
@@ -108,7 +111,7 @@ def metrics(
     over = [bool(finding.detail["over_personalization"]) for finding in compliance]
     return ConversationMetrics(
         task_success=None if success is None else success == 1.0,
-        turns_to_success=len(turns) if success == 1.0 else None,
+        turns_to_success=min(len(turns), 1 + sum(at < answered for at in turns)) if success == 1.0 else None,
         total_turns=len(turns),
         user_token_count=user,
         enforcement_count=effort.enforcement,
@@ -118,4 +121,5 @@ def metrics(
         preference_compliance_scores=[finding.score for finding in compliance if finding.score is not None],
         conflict_resolution_accuracy=sum(conflicts) / len(conflicts) if conflicts else None,
         over_personalization_rate=sum(over) / len(over) if over else None,
+        conflicts=len(conflicts),
     )

@@ -20,6 +20,9 @@ _COURTESY = re.compile(
     r"|(?:good luck|good ?bye|bye|take care|see you|cheers)\b"
     r"|(?:thanks|thank you)\b|let me know\b|feel free\b|(?:ask|reach out|come back) (?:if|me|any|when)"
     r"|(?:is there )?anything else\b|(?:if|should|whenever) you (?:have|need|run into) (?:any|more|further)"
+    r"|(?:if|should|whenever) (?:anything|something) (?:else )?(?:comes? up|is unclear)"
+    r"|(?:i |we )?(?:do |really )?hope (?:this|that|it|these) (?:\w+ ){0,2}(?:helps?|helped|useful|clear)\b"
+    r"|(?:ask|question|understood|noted|got it)\W*$"
     r"|don't (?:mention it|hesitate)|不客气|不用谢|再见|祝你|很高兴)",
     re.IGNORECASE,
 )

@@ -135,6 +135,7 @@ def _schema(reply: type[BaseModel]) -> dict[str, Any]:
 
 def _fitting(text: str, reply: type[Reply], check: Callable[[Reply], None] | None) -> Reply:
     error: ValueError | None = None
+    found: list[Reply] = []
     for value in json_objects(text):
         try:
             parsed = reply.model_validate(value)
@@ -143,8 +144,13 @@ def _fitting(text: str, reply: type[Reply], check: Callable[[Reply], None] | Non
         except ValueError as reason:
             error = error or reason
         else:
-            return parsed
-    raise error or ValueError("there is no JSON object in it")
+            found.append(parsed)
+    if not found:
+        raise error or ValueError("there is no JSON object in it")
+    # One of them may be a quotation of what is judged.
+    if any(other != found[0] for other in found):
+        raise ValueError(f"it holds {len(found)} JSON objects, and they differ")
+    return found[0]
 
 
 def json_objects(text: str) -> list[dict[str, Any]]:

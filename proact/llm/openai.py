@@ -23,7 +23,7 @@ REASONING = ("gpt-5", "o1", "o3", "o4")
 FORMATS = ("json_schema", "json_object", "text")
 TRANSIENT = {408, 409, 425, 429}
 NO_CREDIT = "the account has no credit left"
-HOPELESS = {401: "the key was refused", 402: NO_CREDIT, 403: "access was refused", 404: "no such model or URL"}
+HOPELESS = {401: "the key was refused", 402: NO_CREDIT, 404: "no such model or URL"}
 
 
 class _Message(msgspec.Struct):

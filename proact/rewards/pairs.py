@@ -139,13 +139,18 @@ def free(rows: Sequence[Row]) -> list[Row]:
 
 
 def comparable(rows: Sequence[Row]) -> list[Row]:
-    """The free decisions of a group with the same dialogue behind them, that of the first replicate."""
+    """The free decisions of a group at the same state with the same dialogue behind them, those of the first
+    replicate."""
     played = [row for row in free(rows) if row.trajectory.branch in ORDER]
     if not played:
         return []
     first = min(played, key=lambda row: row.trajectory.replicate).trajectory
-    said = first.messages[: first.at]
-    return [row for row in played if row.trajectory.messages[: row.trajectory.at] == said]
+    said, seen = first.messages[: first.at], first.state.visible()
+    return [
+        row
+        for row in played
+        if row.trajectory.messages[: row.trajectory.at] == said and row.trajectory.state.visible() == seen
+    ]
 
 
 def p_better(margin: float, error: float) -> float:

@@ -104,7 +104,9 @@ class Sorted:
             state = msgspec.structs.replace(state, domain=self._domain or "")
         if not state.id:
             state = msgspec.structs.replace(state, id=f"state-{digest(state.domain, state.query)}")
-        group = bare.group or f"{state.id}/{bare.persona.name}/t{state.dialogue_turn}"
+        who = [state.id, bare.persona.name, bare.method, bare.model, f"{bare.seed or ''}"]
+        conversation = "/".join(filter(None, who))
+        group = bare.group or f"{conversation}/t{state.dialogue_turn}"
         same_as_mainline = bare.mainline_action in (None, bare.action)
         branch = "mainline" if bare.is_mainline else "variant" if same_as_mainline else "other"
         if number not in self._names:
@@ -117,7 +119,7 @@ class Sorted:
             bare,
             id=bare.id or name,
             group=group,
-            conversation=bare.conversation or f"{state.id}/{bare.persona.name}",
+            conversation=bare.conversation or conversation,
             state=state,
             branch=branch,
             # Who plays a task again without a name for it would lose all plays but the first.

@@ -24,7 +24,7 @@ def arms(rules: Rules, *, branches: int, wanted: Arms, branch_turns: bool, own_w
     if rules.multi_turn and not branch_turns:
         return DOCUMENTED[:1]
     played = DOCUMENTED[: branches + 1]
-    if rules.multi_turn and (own_way or rules.continuation == "execute"):
+    if branches and rules.multi_turn and (own_way or rules.continuation == "execute"):
         played = (*played, AGAIN)
     return (*played, "placebo", "oracle") if wanted == "all" else played
 

@@ -168,7 +168,10 @@ class Appender:
             if not keep_empty and self._size == 0:
                 self.path.unlink(missing_ok=True)
         finally:
-            os.close(self._fd)
+            # Closed twice it would close what has been opened in its place since.
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                os.close(fd)
 
 
 @contextmanager

@@ -233,7 +233,7 @@ class Trajectory(Record, frozen=True, kw_only=True):
     continuation: str = ""
     """How the rollout went on after the decision: execute, policy, or the name of another policy."""
     policy: str = ""
-    """Who decided."""
+    """Who decided; `given` where --mainline-action did."""
     forced: bool = False
     """Whether the action was imposed (after a rejection, or on the last turn) and not decided."""
     p_clarify: Unit | None = None
@@ -370,6 +370,8 @@ class Reward(Record, frozen=True, kw_only=True):
     """Confinement that was active while the candidate ran."""
     independent: float | None = None
     """The reward measured without any judge that replaces it."""
+    relative: list[str] = []
+    """Judges in it whose scores compare only inside the group."""
     interrupt_cost: float
     """C_interrupt of the whole rollout."""
     total: float | None = None
@@ -490,7 +492,8 @@ class Measured(Record, frozen=True, kw_only=True):
     preference_compliance_scores: list[float] = []
     """Compliance of each judged answer to which a preference applies."""
     success_source: str = ""
-    """What task_success rests on: tests, checklist, correctness, completed, or nothing."""
+    """What task_success rests on: reward (its task score), judged (a judge in its place), correctness (the judge's
+    verdict), completed, no answer, or nothing."""
 
 
 class Metric(Record, frozen=True, kw_only=True):

@@ -155,7 +155,11 @@ def learn(settings: Settings, pairs: Path, output: Path, start: str | None) -> N
 
 
 def priced_by(settings: Settings) -> Spec:
-    return spec_named(settings.spec, {"alpha": settings.alpha})
+    """Raises UsageError for prices under which the best policy of a world is not known."""
+    spec = spec_named(settings.spec, {"alpha": settings.alpha})
+    if settings.world and spec.formula != "linear":
+        raise UsageError(f"--spec {spec.name}: the best policy of --world {settings.world} is known for linear prices")
+    return spec
 
 
 def _stage(name: str, told: Any, source: str | None = None) -> dict[str, Any]:

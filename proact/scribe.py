@@ -11,6 +11,9 @@ from proact.keys import conversation_id, trajectory_id
 from proact.records import Persona, State, Trajectory
 from proact.rollout import Choice, Dialogue, Player, Rollout, Turn, total
 
+GIVEN = "given"
+"""Who decided where the command line did."""
+
 
 class Work(msgspec.Struct, frozen=True):
     """One job: a trajectory of a single decision, or the lines of one branch of a whole conversation."""
@@ -34,10 +37,16 @@ class Scribe(NamedTuple):
 
     def key(self, work: Work) -> str:
         """The name of a job."""
+        return self._named(work, whole=self.player.rules.multi_turn)
+
+    def rival(self, work: Work) -> str:
+        """The job that plays the same as a single decision, or as a whole conversation, under the same ids."""
+        return self._named(work, whole=not self.player.rules.multi_turn)
+
+    def _named(self, work: Work, *, whole: bool) -> str:
         conversation = self._conversation(work)
-        if self.player.rules.multi_turn:
-            return trajectory_id(conversation, work.branch, work.replicate)
-        return trajectory_id(f"{conversation}/t{work.state.dialogue_turn}", work.branch, work.replicate)
+        place = conversation if whole else f"{conversation}/t{work.state.dialogue_turn}"
+        return trajectory_id(place, work.branch, work.replicate)
 
     def _conversation(self, work: Work) -> str:
         return conversation_id(work.state.id, work.persona.name, self.method, self.seed)
@@ -110,7 +119,7 @@ class Scribe(NamedTuple):
             task_completed=rollout.turns[-1].completed,
             stop=rollout.stop,
             continuation=self._continuation(work.branch),
-            policy=self.player.policy.name,
+            policy=GIVEN if self.first and point == 0 else self.player.policy.name,
             forced=turn.choice.forced,
             p_clarify=mainline.p_clarify,
             method=self.method,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,15 @@ class Failures:
         if self._file:
             self._file.close()
             self._file = None
+
+    def by_topic(self) -> dict[str | None, set[str]]:
+        """The jobs that failed before, by what their keys hold before the spec."""
+        found: dict[str | None, set[str]] = defaultdict(set)
+        for line in jsonl.lines(self.path) if self.path.exists() else ():
+            if line.whole:
+                key = jsonl.decode(line, Failure, self.path).ids[0]
+                found[key[: key.rfind("@") + 1]].add(key)
+        return found
 
     def forget(self, resolved: Callable[[str], bool]) -> None:
         """Drop the lines of jobs for which `resolved(key)` holds, and all but the last line of the others."""

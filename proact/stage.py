@@ -18,7 +18,7 @@ import msgspec
 
 from proact import jsonl, resume, sidecar
 from proact.console import Progress
-from proact.errors import JobError, StopError, TooManyFailures
+from proact.errors import JobError, ModelError, StopError, TooManyFailures
 from proact.keys import digest
 from proact.records import Failure, Record
 
@@ -27,17 +27,21 @@ SYNC_SECONDS = 0.1
 INTERRUPTED = 130
 """The exit code of what a user has stopped, as shells count signals."""
 HOPELESS = 25
+"""Failed calls without any success after which a run with no --max-failures ends."""
 
 
 class Job(NamedTuple, Generic[W]):
     """One unit of paid work: its key, the hash of its input, what `step` needs, the judge concerned if any, and its
-    spec where that is not the run's own."""
+    spec where that is not the run's own. A `rival` is another job whose lines have the same ids; `topic` is what jobs
+    of several specs have in common in their keys."""
 
     key: str
     input_hash: str
     work: W
     judge: str | None = None
     spec: str | None = None
+    rival: str | None = None
+    topic: str | None = None
 
 
 class Paid(NamedTuple):
@@ -96,19 +100,24 @@ class _Run(Generic[W]):
         self.draining = False
         self.stopped: StopError | None = None
         self.failures = sidecar.Failures(paid.out)
+        self.superseded: set[str] = set()
+        self.unanswered = 0
 
     async def run(self, jobs: Callable[[], Iterable[Job[W]]], close: Callable[[], Awaitable[None]] | None) -> Summary:
         started = time.monotonic()
         self.out = jsonl.Appender(self.paid.out)
         try:
             finished = self._plan(jobs)
-            self.failures.forget(finished.knows)
+            self._forget(finished)
             for name, body in self.specs.items():
                 sidecar.note_spec(self.paid.out, name, body)
             pending = (job for job in jobs() if not finished.has(job.key, self._spec(job), job.input_hash))
             self.progress = Progress(self.paid.stage, self.summary.planned - self.summary.skipped)
             try:
                 await self._all(pending)
+            except StopError:
+                self._forget(finished)
+                raise
             finally:
                 self.progress.close()
         finally:
@@ -116,29 +125,44 @@ class _Run(Generic[W]):
             self.failures.close()
             if close:
                 await close()
-        self.failures.forget(resume.Finished(self.paid.out).knows)
+        self._forget(resume.Finished(self.paid.out))
         self.summary.seconds = time.monotonic() - started
         return self.summary
+
+    def _forget(self, finished: resume.Finished) -> None:
+        """Leave one line in the failures file for each job that still has no record."""
+        self.failures.close()
+        self.failures.forget(lambda key: finished.knows(key) or key in self.superseded)
 
     def _plan(self, jobs: Callable[[], Iterable[Job[W]]]) -> resume.Finished:
         finished = resume.Finished(self.paid.out)
         self.out.truncate(finished.size)
-        stale = set()
+        failed = self.failures.by_topic()
+        stale: set[str] = set()
         for job in jobs():
             self.summary.planned += 1
             if finished.has(job.key, self._spec(job), job.input_hash):
                 self.summary.skipped += 1
-            elif finished.knows(job.key):
-                if not self.paid.overwrite:
-                    spec = self._spec(job)
-                    raise resume.conflict(self.paid.out, job.key, spec, self.specs[spec])
-                stale.add(job.key)
+            else:
+                stale.update(self._others(job, finished))
+            if job.topic in failed:
+                own = f"{job.topic}{self._spec(job)}"
+                self.superseded.update(key for key in failed[job.topic] if not key.startswith(own))
         if not stale:
             return finished
         self.out.close()
         resume.drop(self.paid.out, stale)
         self.out = jsonl.Appender(self.paid.out)
         return resume.Finished(self.paid.out)
+
+    def _others(self, job: Job[W], finished: resume.Finished) -> Iterator[str]:
+        """The jobs of other settings in whose place this one would write. Raises SpecConflict unless it may."""
+        for key in filter(None, (job.key, job.rival)):
+            if finished.knows(key):
+                if not self.paid.overwrite:
+                    spec = self._spec(job)
+                    raise resume.conflict(self.paid.out, key, spec, self.specs[spec])
+                yield key
 
     def _spec(self, job: Job[W]) -> str:
         return job.spec or self.spec
@@ -194,11 +218,12 @@ class _Run(Generic[W]):
         )
         self.summary.failed += 1
         self.progress.failed()
-        failed, limit = self.summary.failed, self.paid.max_failures
-        if limit is not None and failed > limit:
+        self.unanswered += isinstance(error, ModelError)
+        limit, answered = self.paid.max_failures, self.summary.done + self.summary.skipped
+        if limit is not None and self.summary.failed > limit:
             raise TooManyFailures(f"more than {limit} jobs failed, the last with: {error}")
-        if failed >= HOPELESS and not self.summary.done:
-            raise TooManyFailures(f"the first {failed} jobs all failed, the last with: {error}")
+        if limit is None and self.unanswered >= HOPELESS and not answered:
+            raise TooManyFailures(f"the first {self.unanswered} calls all failed, the last with: {error}")
 
     async def _flush_forever(self) -> None:
         while True:

@@ -175,10 +175,14 @@ def test_too_many_failures_stop_the_run(tmp_path: Path, server: ChatServer) -> N
     assert "more than 3 jobs failed, the last with:" in ended.complaint
     assert len(rows(tmp_path / "t.failures.jsonl")) == 4
     assert server.total == 4
+    assert Command(tmp_path).run(*generate(server, "--max-failures", 3, "--concurrency", 1)).code == 1
+    assert len({row["ids"][0] for row in rows(tmp_path / "t.failures.jsonl")}) == len(
+        rows(tmp_path / "t.failures.jsonl")
+    )
 
 
 def test_a_run_in_which_everything_fails_is_stopped(tmp_path: Path, server: ChatServer) -> None:
     server.plan = Plan(always=(400, {}, '{"error": {"message": "no"}}'))
     ended = Command(tmp_path).run(*generate(server, "--concurrency", 1))
     assert ended.code == 1
-    assert re.search(r"the first 25 jobs all failed, the last with: .* answered 400 \(no\)", ended.complaint)
+    assert re.search(r"the first 25 calls all failed, the last with: .* answered 400 \(no\)", ended.complaint)

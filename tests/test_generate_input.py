@@ -122,6 +122,10 @@ def test_a_split_that_there_is_not_is_answered_with_those_that_there_are(cli: Cl
         (["--dataset", "void.jsonl"], "void.jsonl: no such file"),
         (["--personas", "void.jsonl"], "void.jsonl: no such file"),
         (["--plugin", "void.py"], "void.py: no such plugin file"),
+        (
+            ["--multi-turn", "--max-turns", "1", "--mainline-action", "Clarify"],
+            "--max-turns 1 is the answer, before which nothing is asked; give 2 or more",
+        ),
         (["--branch-turns"], "--branch-turns does not go with a single decision"),
         (["--multi-turn", "--no-rollout"], "--no-rollout does not go with --multi-turn"),
         (["--mode", "synthetic"], "--dataset does not go with --mode synthetic"),

@@ -201,6 +201,30 @@ def test_more_judges_and_repeats_go_into_the_same_file(tmp_path: Path) -> None:
     assert {body["judge"] for body in meta["specs"].values()} == {"feedback", "effort", "correctness"}
 
 
+def test_what_failed_under_other_settings_is_forgotten_when_it_is_judged(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    rows = [{"id": f"{n}", "messages": dialogue(f"q{n}", "a", "thanks")} for n in range(3)]
+    shell.write("logs.jsonl", rows)
+    with JudgeServer(lambda body, attempt: "no idea") as server:
+        fixed = ("--in", "logs.jsonl", "--out", "v.jsonl", "--model", "m", "--base-url", server.url)
+        shell.run("judge", "feedback", *fixed, "--seed", 1, code=3)
+    assert len(shell.rows("v.failures.jsonl")) == 3
+    judge(shell, rows, "feedback", "--seed", 2)
+    assert not (tmp_path / "v.failures.jsonl").exists()
+
+
+def test_what_cannot_be_judged_costs_no_call_and_stops_nothing(tmp_path: Path) -> None:
+    """Thirty conflicts about a message of the user come before one that can be judged."""
+    shell = Shell(tmp_path)
+    scenario = {"turn_idx": 0, "preferences": WISHES, "expected_idx": 0}
+    rows = [{"id": f"{n:02}", "messages": dialogue("q", "a"), "conflict_scenarios": [scenario]} for n in range(30)]
+    rows.append({**rows[0], "id": "last", "conflict_scenarios": [{**scenario, "turn_idx": 1}]})
+    for _ in range(2):
+        _, _, verdicts = judge(shell, rows, "conflict", code=3)
+        assert [verdict["trajectory"] for verdict in verdicts] == ["last"]
+        assert len(shell.rows("v.failures.jsonl")) == 30
+
+
 def test_a_conversation_that_has_changed_needs_overwrite(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     judge(shell, [{"id": "a", "messages": dialogue("q", "a", "Please use bullets.")}], "effort")

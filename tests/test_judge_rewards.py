@@ -102,6 +102,26 @@ def test_ruler_counts_within_a_group_and_says_so(shell: Shell) -> None:
         assert row["total"] == pytest.approx(row["components"]["ruler"] - row["interrupt_cost"])
         assert row["independent"] == pytest.approx(row["task_score"] - row["interrupt_cost"])
     assert any("compares only within a group" in note for note in report["notes"])
+    # A mean over groups, which eval takes, would compare what does not.
+    for more, field in (
+        (("--component", "ruler=1", "--w-task", 0), "reward"),
+        (("--task-score", "ruler"), "task_score"),
+    ):
+        rewards(shell, *more)
+        measured = shell.run("eval", "t.jsonl", "--rewards", "r.jsonl", "--no-plot")
+        assert any("ruler compares only within a group" in warning for warning in measured["warnings"])
+        for row in shell.rows("data/eval/conversations.jsonl"):
+            assert (row["metrics"][field], field in row["not_applicable"]) == (None, True)
+            assert row["success_source"] in ("reward", "completed")
+
+
+@pytest.mark.parametrize("name", ["feedback", "effort"])
+def test_a_judge_of_something_else_is_no_task_score(shell: Shell, name: str) -> None:
+    judge(shell, name, uncertain)
+    code, complaint = shell.complaint("reward", *REWARD, "--task-score", name)
+    assert (code, f"--task-score {name}: gave " in complaint) == (2, True), complaint
+    assert f"a task score is from 0 to 1; weigh it with --component {name}=WEIGHT" in complaint
+    assert not (shell.folder / "r.jsonl").exists()
 
 
 def test_two_specs_of_a_judge_need_a_choice(shell: Shell) -> None:

@@ -116,6 +116,28 @@ def test_a_mainline_action_is_the_first_one_only(play: Play) -> None:
         "--policy", "always-execute", "--mainline-action", "Clarify", "--max-turns", 4, answer=wrong, patience="high"
     )
     assert [row["action"] for row in lines] == ["Clarify", "Execute", "Execute", "Execute"]
+    assert [row["policy"] for row in lines] == ["given", *["always-execute"] * 3]
+
+
+def test_turns_without_branches_are_the_mainline_alone(play: Play) -> None:
+    lines = play("--policy", "always-clarify", "--branch-turns", "--branches", 0, answer=wrong)
+    assert {row["branch"] for row in lines} == {"mainline"}
+
+
+def test_a_decision_and_a_conversation_of_one_name_are_not_written_beside_each_other(cli: Cli) -> None:
+    """Their lines would have the same ids, which no later stage could tell apart."""
+    once = ("generate", "--mode", "synthetic", "--n-states", 2)
+    succeeded(cli(*once))
+    ran = cli(*once, "--multi-turn")
+    assert (ran.code, "already holds" in ran.err, "mode: 'single decision' -> 'multi-turn'" in ran.err) == (
+        2,
+        True,
+        True,
+    )
+    succeeded(cli(*once, "--multi-turn", "--branch-turns", "--overwrite"))
+    assert len({row["id"] for row in read_lines()}) == len(read_lines())
+    succeeded(cli("reward"))
+    assert cli(*once).code == 2
 
 
 def test_a_plan_is_complete_when_it_covers_its_checklist(play: Play) -> None:

@@ -269,6 +269,25 @@ def test_pairs_of_a_sweep_are_noted_and_explained_as_those_of_reward(played: Cli
     assert (ran.code, "whose weights no file says" in ran.err) == (2, True)
 
 
+def test_a_sweep_begins_with_the_spec_of_its_rewards(played: Cli) -> None:
+    """Of other counts there are no others: another spec weighs those that the rewards hold."""
+    made = ("--long-words", "3", "--w-reject", "2")
+    reward_rows(played, *made, "--no-thin")
+    report = json.loads(succeeded(played("sweep", *FILES, "--pairs", "swept.jsonl", "--no-thin", "--json")).out)
+    assert Path("swept.jsonl").read_bytes() == Path("pairs.jsonl").read_bytes()
+    assert report["spec"] == read_lines("rewards.jsonl")[0]["spec"] != "default@1"
+    succeeded(played("sweep", *FILES, "--spec", "default", "--pairs", "swept.jsonl", "--no-thin"))
+    reward_rows(played, "--long-words", "3", "--no-thin")
+    assert Path("swept.jsonl").read_bytes() == Path("pairs.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["reward", "sweep", "diagnose"])
+def test_prices_of_its_own_are_not_changed(played: Cli, command: str) -> None:
+    files = ("--trajectories", "t.jsonl") if command == "reward" else FILES if command == "sweep" else ("t.jsonl",)
+    ran = played(command, *files, "--spec", "per-turn", "--alpha", 2)
+    assert (ran.code, ran.err) == (2, "proact: spec per-turn has prices of its own, and no alpha\n")
+
+
 def test_explain_tells_what_is_compared_from_what_is_not(played: Cli) -> None:
     arguments = ("explain", "g2", "--pairs", "pairs.jsonl", *FILES)
     found = json.loads(succeeded(played(*arguments, "--json")).out)

@@ -78,7 +78,9 @@ def _there(path: Path) -> list[Path]:
 def sweep(
     trajectories: Annotated[Path, Option(help="What generate wrote.")] = TRAJECTORIES,
     rewards: Annotated[Path, Option(help="What reward wrote.")] = REWARDS,
-    spec: Annotated[str, Option(help="The spec that weights are changed in: default, strict, per-turn.")] = "default",
+    spec: Annotated[
+        str | None, Option(help="The spec that weights are changed in. [default: that of the rewards]")
+    ] = None,
     alpha: Steps = None,
     w_questions: Steps = None,
     w_reject: Steps = None,

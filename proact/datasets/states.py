@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from proact import jsonl
-from proact.domains import DOMAINS
 from proact.errors import InputError, UsageError
 from proact.keys import digest
 from proact.records import State
+from proact.registry import Registry
 
 SHOWN = 8
 """Names that an error message lists."""
@@ -26,7 +26,9 @@ class Placed(NamedTuple):
     replicate: int = 0
 
 
-def read_states(path: Path, domain: str | None = None, start: int = 0, end: int | None = None) -> Iterator[State]:
+def read_states(
+    path: Path, domain: str | None = None, start: int = 0, end: int | None = None, *, domains: Registry[Any]
+) -> Iterator[State]:
     """The states of a file. A state without an id is named by its content, one without a domain gets `domain`.
 
     Raises InputError naming the line for what is no state, for a domain that is missing or, where it may be played,
@@ -37,8 +39,8 @@ def read_states(path: Path, domain: str | None = None, start: int = 0, end: int 
         state = jsonl.decode(line, State, path, defaults={"id": "", "domain": domain or ""})
         if not state.domain:
             raise InputError(path, "is missing; give it in the file or with --domain", line=line.number, field="domain")
-        if domain in (None, state.domain) and state.domain not in DOMAINS:
-            raise InputError(path, DOMAINS.unknown(state.domain), line=line.number, field="domain")
+        if domain in (None, state.domain) and state.domain not in domains:
+            raise InputError(path, domains.unknown(state.domain), line=line.number, field="domain")
         if not state.query.strip():
             raise InputError(path, "is empty", line=line.number, field="query")
         if not state.id:

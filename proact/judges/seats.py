@@ -91,4 +91,9 @@ def _verdict(work: Work, outcome: Outcome, finding: Finding, case: str, conversa
 
 def job_name(owner: str, key: str, seat: Seat, repeat: int) -> str:
     """What a job, and a verdict, is called: its owner, its subject, the judge with its spec, and the repeat."""
-    return f"{owner}/{key}/{seat.name}@{seat.spec}" + (f"~{repeat}" if repeat else "")
+    return f"{topic(owner, key, seat)}{seat.spec}" + (f"~{repeat}" if repeat else "")
+
+
+def topic(owner: str, key: str, seat: Seat) -> str:
+    """What the jobs of a judge on a subject have in common, whatever its spec."""
+    return f"{owner}/{key}/{seat.name}@"

@@ -10,6 +10,7 @@ from proact.metrics.base import Absent, Value, Weighted, metric
 from proact.metrics.subject import Subject
 from proact.metrics.success import answer_at, success
 from proact.records import Verdict
+from proact.rewards.score import RANKED
 from proact.text import questions
 
 MISSING, NOT_APPLICABLE = Absent.MISSING, Absent.NOT_APPLICABLE
@@ -28,7 +29,8 @@ def task_score(subject: Subject) -> Value:
         return NOT_APPLICABLE
     if subject.reward is None:
         return MISSING
-    return NOT_APPLICABLE if subject.reward.task_score is None else subject.reward.task_score
+    scored = subject.reward.task_score
+    return NOT_APPLICABLE if scored is None or subject.reward.status == RANKED else scored
 
 
 @metric("avg_turns_to_success", field="turns_to_success", unit="assistant turns", higher_is_better=False)
@@ -183,7 +185,8 @@ def total_reward(subject: Subject) -> Value:
         return NOT_APPLICABLE if subject.measured_reward is None else subject.measured_reward
     if subject.reward is None:
         return MISSING
-    return NOT_APPLICABLE if subject.reward.total is None else subject.reward.total
+    # What compares only inside a group has no mean over groups.
+    return NOT_APPLICABLE if subject.reward.total is None or subject.reward.relative else subject.reward.total
 
 
 def _counted(subject: Subject, name: str) -> Value:

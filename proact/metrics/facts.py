@@ -66,6 +66,10 @@ def warnings(result: dict[str, Any]) -> list[str]:
         found.append(f"The {kind} are of other conversations: none belongs to one that is measured here.")
     if (specs := result["reward_specs"]) and not result["weights_known"]:
         found.append(f"No file beside the rewards says what {specs[0]} weighs, so the worth of questions is not shown.")
+    if relative := result["relative"]:
+        found.append(
+            f"{', '.join(relative)} compares only within a group, so rewards with it have no mean over methods."
+        )
     tasks = {name: entry["tasks"] for name, entry in result["comparison"].items()}
     if tasks and min(tasks.values()) < FEW:
         few = sum(count < FEW for count in tasks.values())

@@ -32,6 +32,7 @@ class Earned(msgspec.Struct, frozen=True, gc=False):
     total: float | None
     independent: float | None
     spec: str
+    relative: list[str] = []
 
 
 class Evidence:
@@ -48,6 +49,7 @@ class Evidence:
         self.rewards: dict[str, Earned] = {}
         self.has_rewards = bool(rewards)
         self.specs: set[str] = set()
+        self.relative: set[str] = set()
         self.judges: dict[str, set[str]] = {}
         self.by_subject: dict[str, list[Verdict]] = defaultdict(list)
         for path in rewards:
@@ -81,6 +83,7 @@ class Evidence:
             if self.rewards.setdefault(earned.id, earned) != earned:
                 raise InputError(path, f"another reward of {earned.id!r} was read before", line=line.number, field="id")
             self.specs.add(earned.spec)
+            self.relative.update(earned.relative)
         if len(self.specs) > 1:
             raise UsageError(f"the rewards were made under several specs ({', '.join(sorted(self.specs))}); keep one")
 

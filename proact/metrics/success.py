@@ -7,7 +7,7 @@ from statistics import fmean
 from proact.judges.turns import final_answer
 from proact.metrics.base import Absent, Value
 from proact.metrics.subject import Subject
-from proact.rewards.score import answers
+from proact.rewards.score import RANKED, answers
 
 MISSING, NOT_APPLICABLE = Absent.MISSING, Absent.NOT_APPLICABLE
 
@@ -17,8 +17,8 @@ def success(subject: Subject) -> tuple[Value, str]:
     line, reward = subject.line, subject.reward
     if line and subject.evidence.has_rewards and reward is None:
         return MISSING, ""
-    if reward and reward.task_score is not None:
-        return float(reward.task_score >= 1.0), "correctness" if reward.status == "judged" else "reward"
+    if reward and reward.task_score is not None and reward.status != RANKED:
+        return float(reward.task_score >= 1.0), "judged" if reward.status == "judged" else "reward"
     if (heard := subject.judged("correctness")) is not None:
         scores = [one.score for one in heard if one.score is not None]
         return (float(fmean(scores) > 0.5), "correctness") if scores else (NOT_APPLICABLE, "")

@@ -74,7 +74,7 @@ class Outcome:
     def flip(self, group: str, at: list[str]) -> Flip:
         one, gain, price = self.rows[group], self.gain.get(group), self.price.get(group, 0.0)
         even = None
-        if self.spec.formula == "linear" and gain is not None and price:
+        if self.spec.formula == "linear" and not self.spec.components and gain is not None and price:
             even = round(self.spec.w_task * gain / price, 9)
         return Flip(
             group=group,

@@ -13,6 +13,11 @@ from proact.rewards.components import Verdicts, values
 from proact.rewards.specs import Spec, interrupt_cost, raw_counts, total
 from proact.sandbox import Program, Result, Sandbox
 
+RANKED = "ranked"
+"""Status of a reward whose task score compares only inside its group."""
+NO_TASK_SCORE = ("feedback", "effort")
+"""Judges whose scores say nothing of the task, whatever their range."""
+
 
 def answers(trajectory: Trajectory) -> str | None:
     """The message that R_task is scored on: the last Execute of the rollout, None when there is none."""
@@ -95,6 +100,7 @@ def reward(trajectory: Trajectory, score: Score, spec: Spec, verdicts: Verdicts)
         tier=score.tier,
         layers=score.layers,
         independent=independent,
+        relative=verdicts.relative([spec.task_score, *(name for name, weight in spec.components.items() if weight)]),
         interrupt_cost=round(cost, 9),
         total=None if earned is None else round(earned, 9),
         spec=spec.label,
@@ -105,4 +111,9 @@ def _judged(trajectory: Trajectory, judge: str, verdicts: Verdicts) -> tuple[flo
     if answers(trajectory) is None:
         return NO_ANSWER.value, NO_ANSWER.status
     value = verdicts.score(judge, trajectory.id)
-    return value, "judged" if value is not None else NOT_APPLICABLE.status
+    if value is None:
+        return None, NOT_APPLICABLE.status
+    if judge in NO_TASK_SCORE or not 0 <= value <= 1:
+        wanted = f"a task score is from 0 to 1; weigh it with --component {judge}=WEIGHT"
+        raise UsageError(f"--task-score {judge}: gave {value:g} for {trajectory.id}, and {wanted}")
+    return value, RANKED if verdicts.relative([judge]) else "judged"

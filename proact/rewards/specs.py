@@ -6,6 +6,7 @@ Source: seeds/004, which gives the formula but no numbers, and its code, which g
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +17,8 @@ from proact.labels import TAU
 from proact.records import Action, Trajectory
 from proact.text import prose, questions, words
 
+PRICES = ("alpha", "w_questions", "w_reject", "w_long", "w_off_topic")
+"""What the linear formula weighs the interruptions with."""
 LARGEST = 1e100
 """Of a cost or a reward, either side of 0: sums and squares of such numbers are still finite."""
 
@@ -51,10 +54,20 @@ SPECS = {
 
 
 def spec_named(name: str, overrides: dict[str, Any]) -> Spec:
-    """A shipped spec with the values that flags override. Raises UsageError for an unknown name."""
+    """A shipped spec with the values that flags override. Raises UsageError for an unknown name, and as `changed`
+    does."""
     if name not in SPECS:
         raise UsageError(f"unknown reward spec {name!r}; there is: {', '.join(SPECS)}")
-    return msgspec.structs.replace(SPECS[name], **{key: value for key, value in overrides.items() if value is not None})
+    return changed(SPECS[name], overrides)
+
+
+def changed(spec: Spec, overrides: Mapping[str, Any]) -> Spec:
+    """A spec with other values, None for those that stay. Raises UsageError for a price that its formula does not
+    have."""
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if spec.formula == "per-turn" and (idle := [name for name in PRICES if name in given]):
+        raise UsageError(f"spec {spec.name} has prices of its own, and no {', '.join(idle)}")
+    return msgspec.structs.replace(spec, **given)
 
 
 def raw_counts(trajectory: Trajectory, long_words: int) -> dict[str, float | None]:

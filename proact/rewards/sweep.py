@@ -7,12 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, product
 from typing import Any, NamedTuple
 
-import msgspec
-
 from proact.errors import UsageError
 from proact.records import Reward, Trajectory
 from proact.rewards import pairs
-from proact.rewards.specs import Spec, interrupt_cost, spec_named, total
+from proact.rewards.specs import Spec, changed
 
 COUNTS = ("n_questions", "rejects", "long_turns", "off_topic", "n_clarify", "answered")
 BLOCK = 4_000_000
@@ -34,30 +32,16 @@ def _short(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def weightings(base: str, grid: dict[str, list[float]], components: dict[str, list[float]]) -> list[Swept]:
-    """Every combination of the values. Raises UsageError for an unknown spec."""
+def weightings(base: Spec, grid: dict[str, list[float]], components: dict[str, list[float]]) -> list[Swept]:
+    """Every combination of the values. Raises UsageError for a price that the base's formula does not have."""
     names = [*grid, *components]
     found = []
     for values in product(*grid.values(), *components.values()):
         weights = dict(zip(names, values, strict=True))
         own = {name: weights[name] for name in grid}
         extra = {name: weights[name] for name in components}
-        found.append(Swept(weights, spec_named(base, {**own, "components": extra or None})))
+        found.append(Swept(weights, changed(base, {**own, "components": base.components | extra})))
     return found
-
-
-def repriced(reward: Reward, spec: Spec) -> Reward:
-    """The reward of the same rollout under another spec. Its long turns were counted by the old one's threshold."""
-    cost = interrupt_cost(reward.components, spec)
-    value = reward.task_score
-    earned = total(value, cost, reward.components, spec)
-    return msgspec.structs.replace(
-        reward,
-        independent=None if value is None else round(spec.w_task * value - cost, 9),
-        interrupt_cost=round(cost, 9),
-        total=None if earned is None else round(earned, 9),
-        spec=spec.label,
-    )
 
 
 class Row(NamedTuple):

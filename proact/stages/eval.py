@@ -163,6 +163,7 @@ class EvalRun:
             "facts": self.facts.shown(settings.price),
             "judges": {judge: sorted(filter(None, models)) for judge, models in sorted(self.evidence.judges.items())},
             "reward_specs": sorted(self.evidence.specs),
+            "relative": sorted(self.evidence.relative),
             "weights_known": self.spec is not None,
             "failed": sidecar.failed(self.read),
             "unmatched": self.evidence.unmatched({row.id for some in methods.values() for row in some}),

@@ -15,6 +15,7 @@ from proact.records import PreferencePair, Reward, Trajectory
 from proact.registry import load_plugin
 from proact.rewards import sweep
 from proact.rewards.breakdown import breakdown, known_spec, noted_spec
+from proact.rewards.joined import repriced
 from proact.rewards.outcomes import Outcome
 from proact.rewards.pairs import Pairs, Row, comparable
 from proact.rewards.trajectories import Sorted
@@ -78,7 +79,7 @@ def _under(label: str, reward: Reward, made: Sequence[Path]) -> Reward:
         return reward
     if (spec := known_spec(label, made)) is None:
         raise UsageError(f"{made[0]} is of spec {reward.spec} and {made[1]} of {label}, whose weights no file says")
-    return sweep.repriced(reward, spec)
+    return repriced(reward, spec)
 
 
 def _row(line: Trajectory, reward: Reward | None, made: Sequence[Path]) -> dict[str, Any]:

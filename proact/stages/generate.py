@@ -171,7 +171,7 @@ class Generate:
             for branch in played:
                 if arms.applies(branch, state):
                     work = Work(state, persona, replicate, branch)
-                    yield Job(self.scribe.key(work), digest(state, persona), work)
+                    yield Job(self.scribe.key(work), digest(state, persona), work, rival=self.scribe.rival(work))
 
     def _games(self) -> Iterator[tuple[State, Persona, int]]:
         """Each state with each of its personas and each replicate; a trained policy scores several states in the time
@@ -223,7 +223,7 @@ def states(settings: Settings, task: Task) -> list[Placed]:
         return [Placed(state, place) for place, state in enumerate(found)][settings.skip :]
     if task.source is None:
         raise UsageError("--mode dataset needs a --dataset")
-    found = read_states(Path(task.source), settings.domain, task.start, task.end)
+    found = read_states(Path(task.source), settings.domain, task.start, task.end, domains=DOMAINS)
     return select(found, settings.domain, settings.split, settings.skip, settings.n_states, repeat=settings.repeat)
 
 
@@ -246,6 +246,8 @@ def _resolved(settings: Settings, world: World | None) -> Settings:
     rules = settings.rules
     if settings.continue_by and rules.continuation != "policy":
         raise UsageError("--continue-by names the policy of --continuation policy")
+    if rules.multi_turn and rules.max_turns < 2 and settings.mainline_action == "Clarify":
+        raise UsageError("--max-turns 1 is the answer, before which nothing is asked; give 2 or more")
     if world:
         if rules.max_turns < world.turns:
             raise UsageError(f"--world {world.name} needs --max-turns {world.turns} or more")

@@ -17,7 +17,7 @@ from proact.judges import JUDGES, AnyJudge, Asker, Case, GroupJudge, Setup, Subj
 from proact.judges.asking import Bench, again, judged
 from proact.judges.inputs import of_trajectory
 from proact.judges.logs import JoinBy, Logs
-from proact.judges.seats import Seat, Work, job_name, subjects, verdicts
+from proact.judges.seats import Seat, Work, job_name, subjects, topic, verdicts
 from proact.judges.tally import Plan, tally
 from proact.keys import digest
 from proact.labels import caveat
@@ -182,7 +182,14 @@ class JudgeRun:
                 each = again(subject, repeat, self.settings.seed)
                 key = job_name(owner, each.key, seat, repeat)
                 self.plan.add(seat.name, key)
-                yield Job(key, digest(each), Work(seat, each, len(found), names), seat.name, seat.spec)
+                yield Job(
+                    key,
+                    digest(each),
+                    Work(seat, each, len(found), names),
+                    judge=seat.name,
+                    spec=seat.spec,
+                    topic=topic(owner, each.key, seat),
+                )
 
     async def _step(self, work: Work) -> list[Verdict]:
         outcome = await judged(work.seat.judge, work.subject, work.seat.bench)

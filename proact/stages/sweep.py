@@ -15,11 +15,11 @@ from proact.errors import UsageError
 from proact.executor import Task
 from proact.records import Flip, Reward, Weighting
 from proact.registry import load_plugin
+from proact.rewards.joined import repriced, spec_of
 from proact.rewards.outcomes import MethodMeans, Outcome
 from proact.rewards.paired import Paired
 from proact.rewards.pairs import Row as PairRow
-from proact.rewards.specs import SPECS
-from proact.rewards.sweep import BLOCK, Rollouts, alike, repriced, rows, weightings
+from proact.rewards.sweep import BLOCK, Rollouts, alike, rows, weightings
 from proact.rewards.trajectories import Sorted
 from proact.stage import run_pure
 from proact.stats.pareto import front
@@ -33,7 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trajectories: str
     rewards: str
     out: str
-    spec: str = "default"
+    spec: str | None = None
     grid: dict[str, list[float]] = {}
     components: dict[str, list[float]] = {}
     pairs: str | None = None
@@ -61,16 +61,16 @@ class SweepRun:
         jsonl.apart(*(Path(name) for name in named if name), self.out, self.flips)
         for plugin in settings.plugins:
             load_plugin(Path(plugin))
-        self.swept = weightings(settings.spec, settings.grid, settings.components)
+        self.base = spec_of([Path(settings.rewards)], settings.spec)
+        self.swept = weightings(self.base, settings.grid, settings.components)
         if settings.pairs and len(self.swept) != 1:
             raise UsageError(f"--pairs writes the pairs of one weighting; this grid has {len(self.swept)}")
-        self.base = SPECS[settings.spec]
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
         rewards = {reward.id: reward for reward in jsonl.read(Path(self.settings.rewards), Reward)}
         lines = Sorted(Path(self.settings.trajectories), self.settings.domain)
-        names = list(self.settings.components)
+        names = list(self.base.components | self.settings.components)
         _check_components(names, rewards.values())
         rollouts = Rollouts(rows(lines, rewards, names), names)
         found, flips = self._weightings(rollouts)

@@ -18,6 +18,8 @@ from proact.cli.options import (
     Timeout,
 )
 
+KINDS = "state, persona, trajectory, conversation, verdict, reward, pair, measured, metric, weighting, flip, failure or gold"
+
 
 def convert(
     form: Annotated[str, typer.Argument(metavar="DATASET", help="mbpp, humanevalcomm, clariq or in3")],
@@ -48,8 +50,8 @@ def world(
 
 
 def validate(
-    file: Annotated[Path, typer.Argument(help="A JSONL file of any kind.")],
-    kind: Annotated[str | None, Option(help="state, persona, trajectory, conversation, verdict, ...")] = None,
+    file: Annotated[Path, typer.Argument(help="JSONL of one of the kinds.")],
+    kind: Annotated[str | None, Option(help=f"{KINDS}. [default: by the fields of the first line]")] = None,
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:

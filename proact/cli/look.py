@@ -16,9 +16,13 @@ from proact.cli.options import (
     Json,
     Plugins,
     Timeout,
+    unfit,
 )
 
-KINDS = "state, persona, trajectory, conversation, verdict, reward, pair, measured, metric, weighting, flip, failure or gold"
+KINDS = (
+    "state, persona, trajectory, conversation, verdict, reward, pair, measured, metric, weighting, flip, "
+    "failure or gold"
+)
 
 
 def convert(
@@ -72,6 +76,7 @@ def doctor(
     from proact.llm import Options
     from proact.stages import doctor as stage
 
+    unfit(not call, "a doctor that makes no --call", model=model, base_url=base_url)
     finish(stage.doctor(model, Options(base_url=base_url, timeout=timeout), call=call), stage.show, json)
 
 

@@ -92,6 +92,7 @@ def generate(
     unfit(mode == "synthetic", "--mode synthetic", dataset=dataset, repeat=repeat, split=split and not world)
     unfit(mode == "dataset", "--mode dataset", world=world)
     unfit(multi_turn, "--multi-turn", no_rollout=not rollout)
+    unfit(not rollout, "--no-rollout", continuation=continuation == "policy", continue_by=continue_by)
     unfit(not multi_turn, "a single decision (no --multi-turn)", branch_turns=branch_turns)
     source = None if mode == "synthetic" else str(dataset or shipped(SEEDS))
     settings = stage.Settings(

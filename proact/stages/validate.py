@@ -150,5 +150,5 @@ def _state_problems(state: State) -> Iterator[str]:
         except (SyntaxError, ValueError) as error:
             broken = True
             yield f"field {field}: not valid Python ({error})"
-    if state.domain == "coding" and tests and not broken and (error := plan(tuple(tests), state.setup or "").error):
-        yield f"field tests: {error}"
+    if state.domain == "coding" and tests and not broken and (flaw := plan(tuple(tests), state.setup or "").error):
+        yield f"field tests: {flaw}"

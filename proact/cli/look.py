@@ -40,7 +40,7 @@ def convert(
 def world(
     name: Annotated[str, typer.Argument(metavar="WORLD", help="keyring")],
     alpha: Annotated[float, Option(min=0, help="Weight of the whole cost.")] = 0.2,
-    split: Annotated[Literal["train", "test"] | None, Option(help="Only the starts of this split.")] = None,
+    split: Annotated[Literal["train", "test", "further"] | None, Option(help="Only the starts of this split.")] = None,
     plot: Annotated[Path | None, Option(help="Draw the ask rates over alpha as PNG, PDF or SVG.")] = None,
     json: Json = False,
 ) -> None:
@@ -49,7 +49,7 @@ def world(
 
     report = stage.world(name, alpha, split)
     if plot:
-        stage.plot(name, plot)
+        stage.plot(name, plot, split)
     finish(report, stage.show, json)
 
 

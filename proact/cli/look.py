@@ -40,7 +40,10 @@ def convert(
 def world(
     name: Annotated[str, typer.Argument(metavar="WORLD", help="keyring")],
     alpha: Annotated[float, Option(min=0, help="Weight of the whole cost.")] = 0.2,
-    split: Annotated[Literal["train", "test", "further"] | None, Option(help="Only the starts of this split.")] = None,
+    split: Annotated[
+        Literal["train", "test", "further"] | None,
+        Option(help="Only the starts of this split. [default: train and test]"),
+    ] = None,
     plot: Annotated[Path | None, Option(help="Draw the ask rates over alpha as PNG, PDF or SVG.")] = None,
     json: Json = False,
 ) -> None:

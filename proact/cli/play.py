@@ -31,7 +31,9 @@ def generate(
     ] = None,
     domain: Annotated[str | None, Option(help="Only this domain; names it where the file does not.")] = None,
     split: Annotated[str | None, Option(help="Only states of this split.")] = None,
-    n_states: Annotated[int | None, Option(min=1, help="How many states. [default: all; synthetic: 50]")] = None,
+    n_states: Annotated[
+        int | None, Option(min=1, help="How many states. [default: all; synthetic without --world: 50]")
+    ] = None,
     skip: Annotated[int, Option(min=0, help="Pass over so many states first.")] = 0,
     repeat: Annotated[bool, Option(help="Play states again, as replicates, when there are too few.")] = False,
     out: Annotated[Path, Option(help="Trajectories; finished jobs in it are skipped.")] = TRAJECTORIES,

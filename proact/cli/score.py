@@ -122,7 +122,7 @@ def reward(
     w_reject: Annotated[float | None, Option(min=0, help="Cost of a refusal.")] = None,
     w_long: Annotated[float | None, Option(min=0, help="Cost of a long turn.")] = None,
     w_off_topic: Annotated[float | None, Option(min=0, help="Cost of an off-topic question.")] = None,
-    long_words: Annotated[int | None, Option(min=0, help="Words of prose from which a turn is long.")] = None,
+    long_words: Annotated[int | None, Option(min=0, help="Words of prose above which a turn is long.")] = None,
     w_task: Annotated[float | None, Option(min=0, help="Weight of the task score.")] = None,
     component: Annotated[list[str] | None, Option(help="NAME=WEIGHT of a judge or a plugin; may be repeated.")] = None,
     task_score: Annotated[str, Option(help="fraction or all of the tests, or a judge of --verdicts.")] = "fraction",

@@ -136,11 +136,12 @@ def learned(told: argparse.Namespace, alpha: float, seed: int) -> Iterator[tuple
     sizes = ("--epochs", told.epochs, "--batch-size", told.batch_size, "--lr", told.lr)
     weights = ("--lora", "--lora-r", told.lora_r) if told.lora_r else ("--full",)
     how = (*sizes, "--loss", told.loss, "--seed", seed, *UPPER_LAYERS, *weights)
-    states = ("--n-states", told.n_states, "--later-states", told.later_states or told.n_states)
-    play = (*states, "--replicates", told.replicates)
+    play = ("--n-states", told.n_states, "--replicates", told.replicates)
+    later = ("--later-states", told.later_states or told.n_states)
     for number in range(1, told.rounds + 1):
         world = ("--world", "keyring", "--alpha", alpha, "--rounds", number, "--out", out)
-        seconds = proact("iterate", *world, *play, *how, "--soup", told.soup, "--json")
+        states = play if number == 1 else (*play, *later)
+        seconds = proact("iterate", *world, *states, *how, "--soup", told.soup, "--json")
         yield f"round {number}", Trained(str(out / f"round-{number}" / "policy")), seconds
     if told.control:
         pairs, policy = shuffled(out / "round-1" / "pairs.jsonl", seed), out / "shuffled"

@@ -102,5 +102,5 @@ EFFORT_WEIGHTS: dict[str, float] = {
 
 def caveat(models: Iterable[str]) -> str:
     """What a table that rests on these judge models must say; empty when there is nothing to say."""
-    found = sorted({model for model in models if model.startswith(STAND_INS)})
+    found = sorted({model.rstrip(":") for model in models if model.startswith(STAND_INS)})
     return f"{', '.join(found)}: near chance as a judge; a plumbing check, no measurement" if found else ""

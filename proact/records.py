@@ -18,6 +18,7 @@ Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Message = dict[str, Any]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
+Index = Annotated[int, Meta(ge=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 
 
@@ -48,7 +49,7 @@ class Preference(Record, frozen=True, kw_only=True):
 class ConflictScenario(Record, frozen=True, kw_only=True):
     """A point of a conversation where preferences contradict each other."""
 
-    turn_idx: Annotated[int, Meta(ge=0)]
+    turn_idx: Index
     """Index of the assistant message in the conversation, from 0."""
     preferences: list[Preference]
     """The preferences that cannot all be followed."""
@@ -235,7 +236,8 @@ class Trajectory(Record, frozen=True, kw_only=True):
     policy: str = ""
     """Who decided; `given` where --mainline-action did."""
     forced: bool = False
-    """Whether the action was imposed (after a rejection, or on the last turn) and not decided."""
+    """Whether the action was imposed (after a rejection, on the last turn, or in a world where every fact has been
+    told) and not decided."""
     p_clarify: Unit | None = None
     """The policy's probability of asking; null when it was not consulted."""
     method: str = ""

@@ -41,14 +41,22 @@ Every step reads JSONL and writes JSONL: UTF-8, one object a line. This page is 
 | `seeds/` | states: `tasks.jsonl` ships with proact | you, `proact convert` |
 | `external/` | public data sets as they were published | you; proact reads it and refuses to write there |
 | `logs/` | trajectories, rewards, verdicts, and what failed | `generate`, `reward`, `judge` |
-| `dpo/` | preference pairs | `reward` |
+| `dpo/` | preference pairs, and rows for other trainers | `reward`, `export` |
 | `../outputs/` | trained policies and rounds of them | `train`, `iterate` |
-| `eval/` | metrics, pictures, the report, sweeps | `eval`, `sweep` |
+| `eval/` | `metrics.jsonl`, `conversations.jsonl`, `comparison.json`, `report.html` and pictures; `sweep.jsonl` and `flips.jsonl` | `eval`, `sweep` |
 
-Beside an output `x.jsonl` stand `x.failures.jsonl` (why a job has no record; it is gone when nothing is missing) and
-`x.meta.json` (the settings it was made with). Fields that a line has and the record does not know are kept in
-`metadata`. `mbpp_tests` is understood as `tests`, and `turns` of a conversation as `messages`. In older files
-`task_uncertainty` may mean the opposite: here 0 is nothing open and 1 everything open.
+Beside what `generate`, `judge` and `reward` write as `x.jsonl` stands `x.meta.json` (the settings it was made with), and
+beside trajectories, verdicts and rewards `x.failures.jsonl` (a line of Failure for each job without a record; the file
+is gone when nothing is missing). What `convert`, `export`, `eval` and `sweep` write has neither, but `sweep --pairs` and
+an exported GGUF file have a `.meta.json`.
+
+`conversations.jsonl` holds lines of Measured, `metrics.jsonl` of Metric, `sweep.jsonl` of Weighting, `flips.jsonl` of
+Flip, and `comparison.json` is all of an evaluation in one object. `proact validate` checks a file of any record that has
+lines of its own.
+
+Fields that a line has and the record does not know are kept in `metadata`. `mbpp_tests` is understood as `tests`, and
+`turns` of a conversation as `messages`. In older files `task_uncertainty` may mean the opposite: here 0 is nothing open
+and 1 everything open.
 
 A seed task needs no more than this:
 
@@ -93,8 +101,13 @@ def _section(node: ast.ClassDef) -> str:
         if isinstance(field, ast.AnnAssign) and isinstance(note, ast.Expr) and isinstance(note.value, ast.Constant):
             default = "required" if field.value is None else f"`{ast.unparse(field.value)}`"
             kind = ast.unparse(field.annotation).replace("|", "\\|")
-            lines.append(f"| `{ast.unparse(field.target)}` | `{kind}` | {default} | {note.value.value!s} |")
+            lines.append(f"| `{ast.unparse(field.target)}` | `{kind}` | {default} | {_joined(note.value.value)} |")
     return "\n".join(lines)
+
+
+def _joined(note: object) -> str:
+    """A row of a table is one line."""
+    return " ".join(f"{note}".split()).replace("|", "\\|")
 
 
 def helps() -> str:

@@ -1,11 +1,14 @@
-"""Command lines as the source documents print them, with the new names of the programs."""
+"""Command lines as the source documents print them, with the new names of the programs, and as README does."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
 
-from support import ASKS, WRONG, Cli, Row, Server, read_lines, state, succeeded, write_lines
+import msgspec
+from support import ASKS, REPOSITORY, WRONG, Cli, Row, Server, read_lines, state, succeeded, write_lines
+
+from proact.worlds import puzzles
 
 SINGLE = """
   python scripts/generate_trajectories.py --mode dataset --domain coding \
@@ -83,3 +86,17 @@ def test_a_missing_key_is_named_before_the_first_call(cli: Cli) -> None:
     assert ran.code == 2
     assert "openai:gpt-4o-mini needs a key: set OPENAI_API_KEY" in ran.err
     assert ran.err.count("\n") == 1
+
+
+def test_the_evaluation_of_a_policy_in_the_readme_gives_what_it_promises(cli: Cli) -> None:
+    write_lines("held_out.jsonl", [msgspec.to_builtins(one) for one in puzzles.states("coding", 12)])
+    section = (REPOSITORY / "README.md").read_text("utf-8").partition("these lines are the evaluation")[2]
+    lines = (
+        section.split("```")[1].strip().replace("MODEL", "synthetic:").replace("trained:outputs/policy", "calibrated")
+    )
+    assert len(lines.splitlines()) == 4
+    for line in lines.splitlines():
+        succeeded(cli(*shlex.split(line)[1:]))
+    measured = {(row["method"], row["metric"]): row["mean"] for row in read_lines("data/eval/metrics.jsonl")}
+    promised = ("task_success_rate", "avg_reward", "avg_task_score", "action_accuracy")
+    assert None not in {measured[method, metric] for method in ("documented", "dpo") for metric in promised}

@@ -68,5 +68,9 @@ def test_a_domain_of_your_own(cli: Cli, server: Server) -> None:
     assert scores == {"mainline": 0.5, "other": 1.0, "variant": 0.5}
     (pair,) = read_lines("data/dpo/pairs.jsonl")
     assert (pair["chosen_action"], pair["margin"]) == ("Clarify", 0.42)
-    ran = cli("reward")
-    assert (ran.code, "unknown domain 'slogan'" in ran.err) == (2, True)
+    for form in ("sft", "kto"):
+        succeeded(cli("export", "--format", form, *plugin))
+        assert "How does it taste?" in str(read_lines(f"data/dpo/{form}.jsonl"))
+    for bare in (("reward",), ("export", "--format", "sft")):
+        ran = cli(*bare)
+        assert (ran.code, "unknown domain 'slogan'" in ran.err) == (2, True)

@@ -346,7 +346,7 @@ def test_a_plugin_that_misbehaves_is_named(name: str, reason: str, tmp_path_fact
     [
         ((), "name at least one judge"),
         (("grace",), "unknown judge 'grace'; there is: compliance, conflict"),
-        (("ruler",), "judge ruler needs a --model"),
+        (("ruler",), "judge ruler needs a --model: openai:NAME, local:smollm2, local:FILE.gguf, hf:NAME, synthetic: ("),
         (("feedback",), "needs a key"),
         (("effort", "--in", "missing.jsonl"), "missing.jsonl: no such file"),
         (("effort", "--out", "./data.jsonl"), "data.jsonl and data.jsonl must be different files"),

@@ -152,7 +152,7 @@ def test_a_table_that_rests_on_a_stand_in_says_so(shell: Shell) -> None:
     report, _ = rewards(shell, "--component", "feedback=1")
     assert any("near chance" in note for note in report["notes"])
     _, out, _ = shell.call("judge", "feedback", *fixed)
-    assert "near chance" in out
+    assert "synthetic: near chance" in " ".join(out.split())
 
 
 def test_lines_that_hold_only_the_documents_fields_are_judged(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import random
 import re
 import subprocess
@@ -207,3 +208,31 @@ def test_the_plot_of_a_world_is_written(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "proact", "world", "keyring", "--plot", str(out)]
     subprocess.run(command, capture_output=True, check=True)
     assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_plot_of_a_world_is_of_the_split_and_of_a_known_form(cli: Cli) -> None:
+    drawn = {}
+    for name, split in (("all", ()), ("test", ("--split", "test")), ("again", ("--split", "test"))):
+        for form in ("svg", "pdf"):
+            succeeded(cli("world", "keyring", "--plot", f"{name}.{form}", *split))
+            drawn[name, form] = Path(f"{name}.{form}").read_bytes()
+    assert drawn["test", "pdf"].startswith(b"%PDF")
+    for form in ("svg", "pdf"):
+        assert drawn["test", form] == drawn["again", form] != drawn["all", form]
+    ran = cli("world", "keyring", "--plot", "c.txt")
+    complaint = "proact: c.txt: expected a name that ends in .png, .pdf or .svg\n"
+    assert (ran.code, ran.out, ran.err) == (2, "", complaint)
+
+
+def test_a_world_cannot_be_drawn_without_matplotlib_and_says_only_that(fresh_cli: Cli) -> None:
+    Path("matplotlib.py").write_text("raise ImportError\n")
+    ran = fresh_cli("world", "keyring", "--plot", "c.png", PYTHONPATH=f".:{os.environ.get('PYTHONPATH', '')}")
+    assert (ran.code, ran.err) == (2, "proact: pictures need matplotlib: pip install 'proact[plot]'\n")
+
+
+def test_further_starts_have_exact_values_too(cli: Cli) -> None:
+    report = json.loads(succeeded(cli("world", "keyring", "--split", "further", "--alpha", 0.3, "--json")).out)
+    assert Counter(len(start["slots"]) for start in report["starts"]) == {1: 18, 2: 24, 3: 36, 4: 90}
+    values = [max(start["execute"], start["clarify"]) for start in report["starts"]]
+    assert report["optimal"] == pytest.approx(fmean(values))
+    assert report["optimal"] > max(report["always"], report["never"])

@@ -56,6 +56,7 @@ def test_a_file_without_a_problem(cli: Cli) -> None:
         ({"id": "c", "turns": []}, "conversation"),
         ({"id": "v", "trajectory": "t", "judge": "ruler"}, "verdict"),
         ({"id": "v", "score": 1.0}, "gold"),
+        ({"ids": ["t"], "stage": "judge", "judge": "ruler", "error": "ReplyError", "message": "no JSON"}, "failure"),
     ],
 )
 def test_the_kind_of_a_file_is_recognised(cli: Cli, row: Row, kind: str) -> None:
@@ -117,6 +118,29 @@ def test_what_the_stages_write_is_valid(cli: Cli) -> None:
     for name, kind in (("logs/trajectories", "trajectory"), ("logs/rewards", "reward"), ("dpo/pairs", "pair")):
         report = json.loads(succeeded(cli("validate", f"data/{name}.jsonl", "--json")).out)
         assert (report["kind"], report["problems"]) == (kind, [])
+
+
+def test_what_eval_and_sweep_write_is_valid(cli: Cli) -> None:
+    succeeded(cli("generate", "--mode", "synthetic", "--n-states", 6))
+    succeeded(cli("reward"))
+    succeeded(cli("eval", "--no-plot"))
+    succeeded(cli("sweep", "--alpha", "0:2:1"))
+    written = {"conversations": "measured", "metrics": "metric", "sweep": "weighting", "flips": "flip"}
+    for name, kind in written.items():
+        report = json.loads(succeeded(cli("validate", f"data/eval/{name}.jsonl", "--json")).out)
+        assert (report["kind"], report["problems"]) == (kind, [])
+        assert report["lines"] > 0
+
+
+def test_rows_for_other_trainers_are_no_labels_of_people(cli: Cli) -> None:
+    write_lines("kto.jsonl", [{"prompt": "Double it.", "completion": "Clarify", "label": True, "advantage": 0.2}])
+    assert "kto.jsonl:1: fits no kind of record" in cli("validate", "kto.jsonl").err
+
+
+def test_the_help_names_every_kind(cli: Cli) -> None:
+    known = cli("validate", "x.jsonl", "--kind", "song").err.partition("there is: ")[2].strip()
+    shown = " ".join(succeeded(cli("validate", "--help")).out.split())
+    assert known.replace(", gold", " or gold") in shown
 
 
 def test_what_cannot_be_checked(cli: Cli) -> None:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from proact.errors import JobError, UsageError
 from proact.judges import Asker, Subject
 from proact.judges.asking import Bench, Outcome, judged
-from proact.llm import MODELS, Models, Options, Sampling
+from proact.llm import MODELS, ChatModel, Models, Options, Sampling
 
 T = TypeVar("T")
 THREAD = "proact"
@@ -70,8 +70,14 @@ class Court:
             self._models = Models(self._options, logged=self._logged)
             # For callers who never close: when the court is collected, or else when the process ends.
             self._end = weakref.finalize(self, _give_up, self._models)
-        model = self._models.open(self._name) if self._models else None
-        return await judged(judge, subject, Bench(model, self._sampling))
+        return await judged(judge, subject, Bench(self._model(), self._sampling))
+
+    def _model(self) -> ChatModel | None:
+        """Raises UsageError, in a library user's words, where it cannot be opened."""
+        try:
+            return self._models.open(self._name) if self._models else None
+        except UsageError as error:
+            raise UsageError(str(error).replace("--base-url", "base_url=...")) from None
 
     async def all(self, judge: Asker[Any], subjects: Iterable[Subject]) -> list[Outcome | JobError]:
         """An outcome or the error for each subject, in order; as many are in the making as may be in flight."""

@@ -9,11 +9,22 @@ import typer
 from typer import Option
 
 from proact.cli.command import perform
-from proact.cli.options import PAIRS, REWARDS, TRAJECTORIES, Domain, Json, Plugins, choices, named_files, prices, steps
+from proact.cli.options import (
+    PAIRS,
+    REWARDS,
+    TRAJECTORIES,
+    VERDICTS,
+    Domain,
+    Json,
+    Plugins,
+    choices,
+    named_files,
+    prices,
+    steps,
+)
 from proact.errors import UsageError
 
 Rewards = Annotated[list[Path] | None, Option("--rewards", help="What reward wrote; may be repeated.")]
-VERDICTS = Path("data/logs/verdicts.jsonl")
 Steps = Annotated[str | None, Option(help="A value, or FROM:TO:STEP.")]
 
 

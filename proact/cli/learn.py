@@ -10,7 +10,7 @@ from typer import Option
 
 from proact import console
 from proact.cli.command import finish, perform, written
-from proact.cli.options import PAIRS, REWARDS, SEEDS, TRAJECTORIES, Isolation, Json, named_model, unfit
+from proact.cli.options import PAIRS, REWARDS, SEEDS, TRAJECTORIES, Isolation, Json, Plugins, named_model, unfit
 from proact.errors import UsageError
 
 POLICY = Path("outputs/policy")
@@ -114,6 +114,7 @@ def export(
     rewards: Annotated[Path, Option(help="For sft and kto: what reward wrote.")] = REWARDS,
     pairs: Annotated[Path, Option(help="For trl-dpo: preference pairs.")] = PAIRS,
     out: Annotated[Path | None, Option(help="Where the rows go. [default: data/dpo/FORMAT.jsonl]")] = None,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> None:
     """Write a trained policy as GGUF, or rewarded trajectories as rows for another trainer."""
@@ -121,6 +122,7 @@ def export(
 
     if (policy is None) != (gguf is None) or (policy is None) == (format is None):
         raise UsageError("expected either POLICY --gguf FILE, or --format sft, kto or trl-dpo")
+    unfit(gguf is not None, "POLICY --gguf FILE", out=out, plugin=plugin)
     settings = stage.Settings(
         out=str(gguf or out or f"data/dpo/{format}.jsonl"),
         policy=str(policy) if policy else None,
@@ -129,6 +131,7 @@ def export(
         trajectories=str(trajectories),
         rewards=str(rewards),
         pairs=str(pairs),
+        plugins=[str(path) for path in plugin or []],
     )
     perform(stage, settings, None, json)
 
@@ -189,7 +192,7 @@ def iterate(
     from proact.worlds import FURTHER
 
     unfit(bool(world), "--world", dataset=dataset)
-
+    unfit(rounds == 1, "--rounds 1", later_split=later_split, later_states=later_states)
     settings = Settings(
         rounds=rounds,
         out=str(out),

@@ -16,6 +16,12 @@ from proact.cli.options import (
     Json,
     Plugins,
     Timeout,
+    unfit,
+)
+
+KINDS = (
+    "state, persona, trajectory, conversation, verdict, reward, pair, measured, metric, weighting, flip, "
+    "failure or gold"
 )
 
 
@@ -34,7 +40,10 @@ def convert(
 def world(
     name: Annotated[str, typer.Argument(metavar="WORLD", help="keyring")],
     alpha: Annotated[float, Option(min=0, help="Weight of the whole cost.")] = 0.2,
-    split: Annotated[Literal["train", "test"] | None, Option(help="Only the starts of this split.")] = None,
+    split: Annotated[
+        Literal["train", "test", "further"] | None,
+        Option(help="Only the starts of this split. [default: train and test]"),
+    ] = None,
     plot: Annotated[Path | None, Option(help="Draw the ask rates over alpha as PNG, PDF or SVG.")] = None,
     json: Json = False,
 ) -> None:
@@ -43,13 +52,13 @@ def world(
 
     report = stage.world(name, alpha, split)
     if plot:
-        stage.plot(name, plot)
+        stage.plot(name, plot, split)
     finish(report, stage.show, json)
 
 
 def validate(
-    file: Annotated[Path, typer.Argument(help="A JSONL file of any kind.")],
-    kind: Annotated[str | None, Option(help="state, persona, trajectory, conversation, verdict, ...")] = None,
+    file: Annotated[Path, typer.Argument(help="JSONL of one of the kinds.")],
+    kind: Annotated[str | None, Option(help=f"{KINDS}. [default: by the fields of the first line]")] = None,
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
@@ -70,6 +79,7 @@ def doctor(
     from proact.llm import Options
     from proact.stages import doctor as stage
 
+    unfit(not call, "a doctor that makes no --call", model=model, base_url=base_url)
     finish(stage.doctor(model, Options(base_url=base_url, timeout=timeout), call=call), stage.show, json)
 
 

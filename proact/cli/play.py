@@ -31,7 +31,9 @@ def generate(
     ] = None,
     domain: Annotated[str | None, Option(help="Only this domain; names it where the file does not.")] = None,
     split: Annotated[str | None, Option(help="Only states of this split.")] = None,
-    n_states: Annotated[int | None, Option(min=1, help="How many states. [default: all; synthetic: 50]")] = None,
+    n_states: Annotated[
+        int | None, Option(min=1, help="How many states. [default: all; synthetic without --world: 50]")
+    ] = None,
     skip: Annotated[int, Option(min=0, help="Pass over so many states first.")] = 0,
     repeat: Annotated[bool, Option(help="Play states again, as replicates, when there are too few.")] = False,
     out: Annotated[Path, Option(help="Trajectories; finished jobs in it are skipped.")] = TRAJECTORIES,
@@ -92,6 +94,7 @@ def generate(
     unfit(mode == "synthetic", "--mode synthetic", dataset=dataset, repeat=repeat, split=split and not world)
     unfit(mode == "dataset", "--mode dataset", world=world)
     unfit(multi_turn, "--multi-turn", no_rollout=not rollout)
+    unfit(not rollout, "--no-rollout", continuation=continuation == "policy", continue_by=continue_by)
     unfit(not multi_turn, "a single decision (no --multi-turn)", branch_turns=branch_turns)
     source = None if mode == "synthetic" else str(dataset or shipped(SEEDS))
     settings = stage.Settings(

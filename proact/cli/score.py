@@ -25,6 +25,7 @@ from proact.cli.options import (
     named_judges,
     prices,
     rubric_text,
+    unfit,
     weights,
 )
 
@@ -67,7 +68,7 @@ def judge(
     json: Json = False,
 ) -> None:
     """Judge conversations: feedback, correctness, compliance, conflict, effort, ruler, or a judge of a plugin."""
-    from proact.judges import Setup
+    from proact.judges import JUDGES, Setup
     from proact.llm import Options, Sampling
     from proact.stages import judge as stage
 
@@ -76,8 +77,13 @@ def judge(
         with console.aside():
             report = stage.listing(plugins)
         finish(report, stage.show_listing, json)
+    judges = named_judges(judges)
+    # A judge of a plugin may read both.
+    shipped = {*JUDGES} >= {*judges}
+    unfit(shipped and "ruler" not in judges, "judges without ruler", rubric=rubric)
+    unfit(shipped and "effort" not in judges, "judges without effort", tokenizer=tokenizer)
     settings = stage.Settings(
-        judges=named_judges(judges),
+        judges=judges,
         out=str(out),
         model=model,
         lines=lines,
@@ -116,7 +122,7 @@ def reward(
     w_reject: Annotated[float | None, Option(min=0, help="Cost of a refusal.")] = None,
     w_long: Annotated[float | None, Option(min=0, help="Cost of a long turn.")] = None,
     w_off_topic: Annotated[float | None, Option(min=0, help="Cost of an off-topic question.")] = None,
-    long_words: Annotated[int | None, Option(min=0, help="Words of prose from which a turn is long.")] = None,
+    long_words: Annotated[int | None, Option(min=0, help="Words of prose above which a turn is long.")] = None,
     w_task: Annotated[float | None, Option(min=0, help="Weight of the task score.")] = None,
     component: Annotated[list[str] | None, Option(help="NAME=WEIGHT of a judge or a plugin; may be repeated.")] = None,
     task_score: Annotated[str, Option(help="fraction or all of the tests, or a judge of --verdicts.")] = "fraction",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,12 +123,3 @@ def checked_ids(seen: dict[str, Path], name: str, path: Path) -> None:
         raise UsageError(
             f"{path}: {name!r} is also in {seen[name]}; play them with different --method names, or evaluate one alone"
         )
-
-
-def lines_by_group(source: Source, wanted: set[str], domain: str | None = None) -> dict[str, list[Trajectory]]:
-    """The branches of some groups, for those who want to show them side by side."""
-    found: dict[str, list[Trajectory]] = defaultdict(list)
-    for line in trajectories(source, domain):
-        if line.group in wanted:
-            found[line.group].append(line)
-    return dict(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proact.plots.canvas import COLOURS, INK, PAPER, inline, needed, save
+from proact.plots.canvas import COLOURS, INK, PAPER, form, inline, needed, save
 from proact.plots.curves import alpha_sweep, reliability, training
 from proact.plots.front import Point, pareto
 
@@ -12,6 +12,7 @@ __all__ = [
     "PAPER",
     "Point",
     "alpha_sweep",
+    "form",
     "inline",
     "needed",
     "pareto",

@@ -24,25 +24,35 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 INK = "#1b2a38"
 """Of text and axes; in a page it becomes the page's own text colour."""
 STYLE: dict[Any, Any] = {"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "proact", "font.family": "DejaVu Sans"}
+UNDATED: dict[str, Any] = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+"""The forms of a picture, each with what would make its bytes depend on when it was drawn, and by which version."""
 PAPER = "#fefefe"
 """Behind names and in hollow shapes; in a page it becomes the page's own background."""
 
 
-def needed() -> None:
-    """Raises UsageError when there is nothing to draw with."""
+def needed(*, avoidable: bool = True) -> None:
+    """Raises UsageError when there is nothing to draw with; `avoidable` where the command has --no-plot."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise UsageError("pictures need matplotlib: pip install 'proact[plot]', or leave them out: --no-plot") from None
+        instead = ", or leave them out: --no-plot" if avoidable else ""
+        raise UsageError(f"pictures need matplotlib: pip install 'proact[plot]'{instead}") from None
+
+
+def form(path: Path) -> str:
+    """The form of a picture, by its name. Raises UsageError for one that is not drawn."""
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in UNDATED:
+        raise UsageError(f"{path}: expected a name that ends in .png, .pdf or .svg")
+    return kind
 
 
 def save(figure: Figure, *paths: Path) -> None:
     """Write a picture as the suffix of each path says; the same picture gives the same bytes."""
     for path in paths:
-        kind = path.suffix.removeprefix(".")
+        kind = form(path)
         with drawing(), jsonl.replace(path) as file:
-            metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
-            figure.savefig(file, format=kind, dpi=200, metadata=metadata)
+            figure.savefig(file, format=kind, dpi=200, metadata=UNDATED[kind])
 
 
 def inline(figure: Figure, title: str) -> str:

@@ -13,6 +13,7 @@ from proact import console, jsonl
 from proact.errors import UsageError
 from proact.executor import Task
 from proact.records import Reward
+from proact.registry import load_plugin
 from proact.rewards.pairs import Row, comparable
 from proact.rewards.trajectories import Sorted
 from proact.training import examples, formats, gguf, manifest
@@ -31,11 +32,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trajectories: str = ""
     rewards: str = ""
     pairs: str = ""
+    plugins: list[str] = []
 
 
 def perform(task: Task) -> bytes:
     """Run the stage; returns the summary that the command prints, as JSON."""
     settings = msgspec.json.decode(task.settings, type=Settings)
+    for plugin in settings.plugins:
+        load_plugin(Path(plugin))
     return msgspec.json.encode(_gguf(settings) if settings.policy else _rows(settings))
 
 

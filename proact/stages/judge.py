@@ -122,7 +122,10 @@ class JudgeRun:
         if judge.needs_model:
             spec = settings.model or judge.default_model
             if not spec:
-                raise UsageError(f"judge {name} needs a --model: openai:NAME, local:smollm2, local:FILE.gguf")
+                raise UsageError(
+                    f"judge {name} needs a --model: openai:NAME, local:smollm2, local:FILE.gguf, hf:NAME, "
+                    "synthetic: (a stand-in)"
+                )
             model = self.models.open(spec)
             sampling = msgspec.to_builtins(settings.sampling)
             body |= {"model": model.name, **sampling, "seed": settings.seed}

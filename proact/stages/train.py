@@ -223,7 +223,7 @@ def _draw(course: Course, path: Path) -> None:
     from proact import plots
 
     try:
-        plots.needed()
+        plots.needed(avoidable=False)
     except UsageError as error:
         console.note(f"train: no {path.name}: {error}")
         return

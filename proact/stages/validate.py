@@ -12,7 +12,22 @@ from proact.errors import InputError, UsageError
 from proact.judges.inputs import checked_tests
 from proact.metrics.gold import said
 from proact.parsing import checked
-from proact.records import Conversation, GoldLabel, Persona, PreferencePair, Record, Reward, State, Trajectory, Verdict
+from proact.records import (
+    Conversation,
+    Failure,
+    Flip,
+    GoldLabel,
+    Measured,
+    Metric,
+    Persona,
+    PreferencePair,
+    Record,
+    Reward,
+    State,
+    Trajectory,
+    Verdict,
+    Weighting,
+)
 from proact.registry import load_plugin
 from proact.rewards.trajectories import coherent
 from proact.sandbox.inside.split import plan
@@ -26,11 +41,21 @@ KINDS: dict[str, type[Record]] = {
     "verdict": Verdict,
     "reward": Reward,
     "pair": PreferencePair,
+    "measured": Measured,
+    "metric": Metric,
+    "weighting": Weighting,
+    "flip": Flip,
+    "failure": Failure,
     "gold": GoldLabel,
 }
 SIGNS = {
     "trajectory": {"assistant_msg"},
     "pair": {"chosen_action", "chosen_text"},
+    "measured": {"success_source", "preference_compliance_scores"},
+    "metric": {"higher_is_better"},
+    "weighting": {"policy_success", "on_front"},
+    "flip": {"break_even_alpha", "other_at"},
+    "failure": {"ids"},
     "verdict": {"judge"},
     "reward": {"interrupt_cost"},
     "state": {"query"},
@@ -38,6 +63,8 @@ SIGNS = {
     "persona": {"patience", "expertise", "profile"},
     "gold": {"label", "score"},
 }
+EXPORTED = "completion"
+"""Of the rows that `export` writes, whose label is no person's."""
 
 
 def validate(path: Path, kind: str | None = None, plugins: Sequence[Path] = ()) -> dict[str, Any]:
@@ -72,7 +99,7 @@ def show(report: dict[str, Any]) -> None:
 
 def _guess(fields: dict[str, Any], number: int, path: Path) -> str:
     for kind, signs in SIGNS.items():
-        if signs & fields.keys():
+        if signs & fields.keys() and not (kind == "gold" and EXPORTED in fields):
             return kind
     raise InputError(path, f"fits no kind of record; name one with --kind ({', '.join(KINDS)})", line=number)
 
@@ -123,5 +150,5 @@ def _state_problems(state: State) -> Iterator[str]:
         except (SyntaxError, ValueError) as error:
             broken = True
             yield f"field {field}: not valid Python ({error})"
-    if state.domain == "coding" and tests and not broken and (unfit := plan(tuple(tests), state.setup or "").error):
-        yield f"field tests: {unfit}"
+    if state.domain == "coding" and tests and not broken and (flaw := plan(tuple(tests), state.setup or "").error):
+        yield f"field tests: {flaw}"

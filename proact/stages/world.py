@@ -23,11 +23,16 @@ def world(name: str, alpha: float, split: str | None = None) -> dict[str, Any]:
     return {"world": name, "split": split, **WORLDS[name].table(alpha, split), "exit_code": 0}
 
 
-def plot(name: str, path: Path) -> None:
-    """Draw over alpha how often the best policy asks, and the one that signs of single pairs train."""
+def plot(name: str, path: Path, split: str | None = None) -> None:
+    """Draw over alpha how often the best policy asks, and the one that signs of single pairs train.
+
+    Raises UsageError for a form of picture that there is not, and without matplotlib.
+    """
     from proact import plots
 
-    tables = [WORLDS[name].table(alpha, None) for alpha in ALPHAS]
+    plots.form(path)
+    plots.needed(avoidable=False)
+    tables = [WORLDS[name].table(alpha, split) for alpha in ALPHAS]
     curves = {
         "optimal policy": [table["ask_rate"] for table in tables],
         "trained on signs of single pairs": [table["single_pair_ask_rate"] for table in tables],

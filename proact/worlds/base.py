@@ -45,7 +45,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     turns: int
     """Assistant turns of the longest game."""
     table: Callable[[float, str | None], dict[str, Any]]
-    """The exact values under a price alpha, over all starts or those of one split."""
+    """The exact values under a price alpha, over all starts but further ones, or over those of one split."""
     optimal: Callable[[float], Callable[[State, Persona, list[Message]], bool]]
     """The best policy at a price alpha; it reads only what every policy may see."""
 

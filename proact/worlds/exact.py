@@ -46,7 +46,7 @@ def _starts(sizes: Iterable[int]) -> tuple[Node, ...]:
 
 STARTS = _starts(range(1, MOST_SLOTS + 1))
 FURTHER = _starts([FURTHER_SLOTS])
-"""Larger starts, in no table: asking in them leaves every combination of three slots over."""
+"""Larger starts, which only further ones are of: asking in them leaves every combination of three slots over."""
 
 
 def execute(node: Node) -> float:

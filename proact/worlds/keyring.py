@@ -166,6 +166,8 @@ def _model(rest: str, options: Options) -> Assistant:
 
 
 def _table(alpha: float, split: str | None = None) -> dict[str, Any]:
+    if split == FURTHER:
+        return exact.table(alpha, FURTHER_STARTS)
     starts = [start for start in exact.STARTS if split is None or (start.slots in TEST_SLOTS) == (split == "test")]
     return exact.table(alpha, starts)
 

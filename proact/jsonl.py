@@ -42,6 +42,8 @@ def lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[Line]:
     Raises InputError when the file cannot be opened.
     """
     with _opened(path) as file:
+        if not file.seekable():
+            raise InputError(path, "is a pipe, and files are read more than once; write it to a file first")
         file.seek(start)
         offset = start
         for number, raw in enumerate(file, start=1):

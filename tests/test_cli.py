@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,20 @@ def test_a_budget_ends_the_run_with_four_and_more_money_finishes_it(cli: Cli, se
     assert len(server.bodies) == 2
     succeeded(cli(*command, "--price", "1/1", "--budget", 1, "--policy", "always-execute"))
     assert len(server.bodies) == 4
+
+
+def test_an_argument_that_is_no_text_and_a_file_that_is_a_pipe_are_named(fresh_cli: Cli) -> None:
+    ran = fresh_cli("eval", "a\udcff.jsonl")
+    assert (ran.code, ran.err) == (2, "proact: a\ufffd.jsonl: is not UTF-8\n")
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=lambda: Path("pipe").write_text("{}\n"), daemon=True)
+    writer.start()
+    ran = fresh_cli("validate", "pipe")
+    writer.join(10)
+    assert (ran.code, ran.err) == (
+        2,
+        "proact: pipe: is a pipe, and files are read more than once; write it to a file first\n",
+    )
 
 
 def test_a_reader_that_stops_reading_is_no_traceback(cli: Cli) -> None:

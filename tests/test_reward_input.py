@@ -178,7 +178,18 @@ def test_two_specs_of_one_judge_are_refused(cli: Cli) -> None:
     write_lines("t.jsonl", [ASKED])
     write_lines("v.jsonl", [verdict("g/other", 0.2, spec="a"), verdict("g/other", 0.3, id="b", spec="b")])
     ran = cli(*REWARD, "--component", "ruler=1", "--verdicts", "v.jsonl")
-    assert (ran.code, "v.jsonl holds verdicts of ruler under 2 specs" in ran.err) == (2, True)
+    assert (ran.code, "v.jsonl holds verdicts of ruler under " in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "reason"),
+    [("nobody=a", "there is no verdict of it; see --verdicts"), ("ruler=a", "nothing is taken of it; see --component")],
+)
+def test_a_choice_that_changes_nothing_is_refused(cli: Cli, chosen: str, reason: str) -> None:
+    write_lines("t.jsonl", [ASKED])
+    write_lines("v.jsonl", [verdict("g/other", 0.2, spec="a")])
+    ran = cli(*REWARD, "--verdict-spec", chosen, "--verdicts", "v.jsonl")
+    assert (ran.code, f"--verdict-spec {chosen.partition('=')[0]}: {reason}" in ran.err) == (2, True)
 
 
 def test_other_weights_run_no_program_again(cli: Cli) -> None:

@@ -13,7 +13,7 @@ from typer import Option
 
 from proact import __version__, console
 from proact.cli import compare, learn, look, play, score
-from proact.errors import ProactError
+from proact.errors import ProactError, UsageError
 
 app = typer.Typer(
     help="Know what a question is worth: simulate, score, pair, train and compare when to ask and when to act.",
@@ -31,6 +31,8 @@ def main() -> None:
     """Run the command line; everything that proact raises on purpose becomes one line and an exit code."""
     sys.unraisablehook = _unraisable
     try:
+        for argument in sys.argv[1:]:
+            _readable(argument)
         app()
     except ProactError as error:
         _end(f"proact: {error}", error.exit_code)
@@ -46,6 +48,14 @@ def main() -> None:
         if place is None:
             raise
         _end(f"proact: {place[0]}:{place[1]}: the plugin failed: {type(error).__name__}: {error}", 2)
+
+
+def _readable(argument: str) -> None:
+    """Raises UsageError for bytes that are no text, which no record and no file name in one can hold."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{os.fsencode(argument).decode(errors='replace')}: is not UTF-8") from None
 
 
 def _unraisable(ignored: sys.UnraisableHookArgs) -> None:

@@ -30,6 +30,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """For library users; no command sets it, so that it never reaches the settings of a task."""
 
 
+SHIPPED = "local:smollm2"
 MODELS: Registry[Callable[[str, Options], ChatModel]] = Registry("model")
 
 
@@ -101,6 +102,12 @@ class Models:
                 self._log = CallLog(cache_dir() / "calls.db")
             self._opened[name] = Logged(limited, self._log) if logged and self._log else limited
         return self._opened[name]
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """What files the opened models were read from, by name; those of one's own, which can change under a name."""
+        own = {model.name: model.endpoint for model in self._opened.values() if model.name != SHIPPED}
+        return {name: endpoint for name, endpoint in own.items() if endpoint.startswith(("local:", "hf:"))}
 
     @property
     def ledger(self) -> Ledger:

@@ -110,7 +110,7 @@ class Verdicts:
             fitting = list(specs)
         if len(fitting) != 1:
             there = ", ".join(sorted(specs))
-            message = f"{self._path} holds verdicts of {judge} under {len(specs)} specs: {there}"
+            message = f"{self._path} holds verdicts of {judge} under {there}"
             raise UsageError(f"{message}; choose one with --verdict-spec {judge}=SPEC")
         return fitting[0]
 

@@ -104,6 +104,9 @@ class EvalRun:
         with jsonl.replace(out / "comparison.json") as file:
             file.write(msgspec.json.format(msgspec.json.encode(result, order="sorted"), indent=2) + b"\n")
         pictures = draw(result, out) if self.settings.plot else {}
+        if "pareto" not in pictures:
+            for name in PARETO:
+                (out / name).unlink(missing_ok=True)
         page.write(out / "report.html", result, self._browser(rows), pictures)
         written = [*WRITTEN, *(PARETO[:1] if "pareto" in pictures else ())]
         return result | {

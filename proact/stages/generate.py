@@ -143,6 +143,8 @@ class Generate:
             spec["continue_by"] = settings.continue_by
         if self.world:
             spec["world"] = self.world.name
+        if weights := self.models.weights:
+            spec["weights"] = weights
         if self.learned:
             spec["policy_weights"] = [policy.weights for policy in self.learned]
         return spec

@@ -129,17 +129,22 @@ class JudgeRun:
             model = self.models.open(spec)
             sampling = msgspec.to_builtins(settings.sampling)
             body |= {"model": model.name, **sampling, "seed": settings.seed}
+            if weights := self.models.weights.get(model.name):
+                body["weights"] = weights
         return Seat(name, judge, Bench(model, settings.sampling, self.sandbox), digest(body), body)
 
     def _kind(self) -> Literal["trajectory", "conversation"]:
         first = next(jsonl.lines(self.source), None)
-        fields = jsonl.decode_object(first, self.source) if first else {}
+        if first is None:
+            return "conversation"
+        fields = jsonl.decode_object(first, self.source)
         if "assistant_msg" in fields:
             if self.settings.profiles or self.settings.problems:
                 raise UsageError("--profiles and --problems belong to conversation logs; trajectories bring their own")
             return "trajectory"
-        if fields and not {"messages", "turns"} & fields.keys():
-            raise InputError(self.source, "is neither a trajectory nor a conversation: it has no messages", line=1)
+        if not {"messages", "turns"} & fields.keys():
+            message = "is neither a trajectory nor a conversation: it has no messages"
+            raise InputError(self.source, message, line=first.number)
         return "conversation"
 
     def _groups(self) -> Iterator[tuple[list[Case], list[Case]]]:

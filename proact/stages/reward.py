@@ -13,7 +13,7 @@ import msgspec
 
 from proact import console, jsonl, sidecar
 from proact.cache import cache_dir
-from proact.errors import JobError
+from proact.errors import JobError, UsageError
 from proact.executor import Task
 from proact.labels import caveat
 from proact.records import Failure, Reward, Trajectory
@@ -64,11 +64,20 @@ class RewardRun:
         self.judges = {*settings.spec.components, settings.spec.task_score}
         path = Path(settings.verdicts) if settings.verdicts else None
         self.verdicts = Verdicts(path, settings.verdict_specs, self.judges)
+        for judge in settings.verdict_specs:
+            self._needed(judge)
         self.paired = Paired(settings.spec, settings.pairs, thin=settings.thin, seed=settings.seed)
         self.failures: list[Failure] = []
         self.means: dict[tuple[str, str], list[Reward | None]] = defaultdict(list)
         self.statuses: Counter[str] = Counter()
         self.tokens = 0
+
+    def _needed(self, judge: str) -> None:
+        """Raises UsageError for a choice among the verdicts of a judge that plays no part."""
+        if judge not in self.verdicts.judges:
+            raise UsageError(f"--verdict-spec {judge}: there is no verdict of it; see --verdicts")
+        if judge not in self.judges:
+            raise UsageError(f"--verdict-spec {judge}: nothing is taken of it; see --component and --task-score")
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()

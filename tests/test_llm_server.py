@@ -163,6 +163,7 @@ def test_the_key_of_a_dotenv_file_is_sent(tmp_path: Path, server: ChatServer, li
         (("--base-url", "localhost:8000"), {}, "base URL localhost:8000: expected http"),
         (("--base-url", "http://[bad"), {}, "base URL http://[bad: expected http"),
         (("--base-url", "ftp://a/v1"), {}, "base URL ftp://a/v1: expected http"),
+        (("--base-url", "http://a/v1?"), {}, "the base URL holds a query or a fragment"),
     ],
 )
 def test_what_cannot_work_is_said_before_any_call(
@@ -191,8 +192,9 @@ def test_the_key_is_in_no_output(tmp_path: Path, server: ChatServer) -> None:
     server.plan = Plan()
     ended.append(command.run(*arguments, "--json"))
     assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {KEY}"}
-    ended.append(command.run(*arguments, "--base-url", "http://user:SECRET@localhost/v1"))
-    assert [each.code for each in ended] == [3, 2, 0, 2]
+    for url in ("http://user:SECRET@localhost/v1", f"{server.url}?api-key=SECRET", f"{server.url}#SECRET"):
+        ended.append(command.run(*arguments, "--base-url", url))
+    assert [each.code for each in ended] == [3, 2, 0, 2, 2, 2]
     assert "bad key ***" in ended[1].stderr
     printed = "".join(each.stdout + each.stderr for each in ended)
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from proact.errors import UsageError
+from proact.errors import InputError, UsageError
 
 
 def checked(url: str) -> str:
-    """A server's URL. Raises UsageError when it is none, or holds a password, which would be seen in every message."""
+    """A server's URL. Raises UsageError when it is none, or holds what may be secret: every message would show it."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -22,6 +22,8 @@ def checked(url: str) -> str:
         usable = False
     if "@" in url:
         raise UsageError("the base URL holds a user name or a password: give the key as OPENAI_API_KEY instead")
+    if "?" in url or "#" in url:
+        raise UsageError("the base URL holds a query or a fragment: give a key as OPENAI_API_KEY instead")
     if not usable:
         raise UsageError(f"base URL {url}: expected http://HOST:PORT/PATH or https://HOST/PATH")
     return url

@@ -182,6 +182,14 @@ def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     assert ended.complaint.startswith("proact: .env: cannot be read as UTF-8 text")
 
 
+@pytest.mark.parametrize("line", [b"=SECRET", b" = ", b"export =SECRET", b"NAME=a\0SECRET", b"NA\0ME=SECRET"])
+def test_a_line_of_a_dotenv_file_that_sets_nothing_is_named(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / ".env").write_bytes(b"# the key\r\nFINE=1\r\n" + line + b"\r\n")
+    ended = Command(tmp_path).run(*PLAY, "--model", "m")
+    assert ended.code == 2
+    assert ended.complaint == "proact: .env:3: expected NAME=value that an environment can hold"
+
+
 def test_the_key_is_in_no_output(tmp_path: Path, server: ChatServer) -> None:
     command = Command(tmp_path, OPENAI_API_KEY=KEY)
     arguments = [*PLAY, "--model", "m", "--base-url", server.url]

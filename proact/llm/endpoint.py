@@ -45,10 +45,13 @@ def read_dotenv(path: Path) -> None:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as UTF-8 text ({type(error).__name__})") from None
-    for line in text.splitlines():
+    for number, line in enumerate(text.split("\n"), 1):
         name, equals, value = line.strip().removeprefix("export ").partition("=")
         if equals and not name.startswith("#"):
-            os.environ.setdefault(name.strip(), value.strip().strip("\"'"))
+            try:
+                os.environ.setdefault(name.strip(), value.strip().strip("\"'"))
+            except (OSError, ValueError):
+                raise InputError(path, "expected NAME=value that an environment can hold", line=number) from None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -9,8 +9,10 @@ from proact.words import stem
 
 _FENCED = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.DOTALL)
 _INLINE = re.compile(r"`[^`\n]*`")
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
-_QUESTION = re.compile(r"[^.!?。！？\n]*[?？][?？!！]*")
+# Each run of characters that may name a scheme is looked at once, from its beginning: from every letter of it, a long
+# one would take hours. So is each sentence below.
+_URL = re.compile(r"(?<![a-z0-9+.-])((?:(?!\b[a-z])[a-z0-9+.-])*+)[a-z][a-z0-9+.-]*+://\S+", re.IGNORECASE)
+_QUESTION = re.compile(r"(?<![^.!?。！？\n])[^.!?。！？\n]*+[?？][?？!！]*")
 # One word of an alphabetic script, or one character of a script that is written without spaces.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_]+(?:['’][^\W_]+)*")
 _STOP = frozenset(
@@ -29,7 +31,7 @@ _STOP = frozenset(
 @lru_cache(1024)
 def prose(message: str) -> str:
     """The message without code blocks, inline code and addresses: a `?` in a regex asks nothing."""
-    return _URL.sub(" ", _INLINE.sub(" ", _FENCED.sub("\n", message)))
+    return _URL.sub(r"\1 ", _INLINE.sub(" ", _FENCED.sub("\n", message)))
 
 
 @lru_cache(1024)

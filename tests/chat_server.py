@@ -32,7 +32,8 @@ class Plan:
     always: tuple[int, dict[str, str], str] | None = None
     """Status, headers and body that answer everything."""
     script: list[Any] = field(default_factory=list)
-    """What the next requests are answered with, at once: a text, a fault's name, or (status, headers, body)."""
+    """What the next requests are answered with, at once: a text, a fault's name, (status, headers, body), or the
+    bytes of what need not be HTTP."""
 
 
 class ChatServer:
@@ -122,6 +123,8 @@ class ChatServer:
         if said is None:
             said = plan.always
             await asyncio.sleep(plan.delay)
+        if isinstance(said, bytes):
+            return _raw(request, said)
         if isinstance(said, tuple):
             status, headers, text = said
             return web.Response(status=status, headers=headers, text=text, content_type="application/json")
@@ -168,6 +171,13 @@ def completion(text: str | None, finish_reason: str = "stop", tokens: int = 10) 
 
 def _error(status: int, message: str, headers: dict[str, str] | None = None, **more: str) -> web.Response:
     return web.json_response({"error": {"message": message, **more}}, status=status, headers=headers)
+
+
+def _raw(request: web.Request, said: bytes) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.write(said)
+    request.transport.close()
+    return web.Response()
 
 
 async def _busy(request: web.Request, body: Body) -> web.StreamResponse:

@@ -65,6 +65,7 @@ def asked(server: ChatServer, *texts: str, check: Callable[[Reply], None] | None
         f"Let me think: {{x}} and {{}}. My verdict is {json.dumps(GOOD)}, and {{that}} is all.",
         json.dumps({**GOOD, "extra": {"label": "BAD"}}),
         f"{json.dumps(GOOD)}\n\n{json.dumps(GOOD)}",
+        f'Its code holds {{"name": "a", "score": NaN}} and {{"grade": "BAD", "score": 7}}. {json.dumps(GOOD)}',
     ],
 )
 def test_a_reply_is_found_in_whatever_stands_around_it(server: ChatServer, text: str) -> None:
@@ -84,6 +85,12 @@ def test_a_reply_is_found_in_whatever_stands_around_it(server: ChatServer, text:
         ("I would say it is good.", "there is no JSON object in it"),
         ("{" * 5000, "there is no JSON object in it"),
         (f'It says {{"label": "BAD", "parts": []}}. {json.dumps(GOOD)}', "it holds 2 JSON objects, and they differ"),
+        (f'It says {json.dumps(GOOD)}. {{"label": "BAD"}}', "parts: Field required"),
+        (f'It says {json.dumps(GOOD)}. {{"parts": [], "label": "FINE"}}', "label: "),
+        (f'{{"label": "BAD", "parts": [1]}}. It says {json.dumps(GOOD)}', "parts.0: "),
+        (f'It says {json.dumps(GOOD)}. {{"label": "BAD", "parts": [', "its JSON object is malformed: "),
+        (f'It says {json.dumps(GOOD)}. {{"label": "so "bad"", "parts": []}}', "its JSON object is malformed: "),
+        (f'It says {json.dumps(GOOD)}. {{"x": {"[" * 100_000}', "it is nested too deeply"),
     ],
 )
 def test_a_reply_that_does_not_fit_is_shown_its_error_once(server: ChatServer, text: str, named: str) -> None:
@@ -113,6 +120,9 @@ def test_a_check_may_refuse_a_reply_that_fits(server: ChatServer) -> None:
 
     reply, _ = asked(server, '{"label": "GOOD", "parts": []}', json.dumps(GOOD), check=check)
     assert reply.parts
+    assert "parts: at least one" in server.bodies[1]["messages"][-1]["content"]
+    server.reset()
+    asked(server, f'It says {json.dumps(GOOD)}. {{"label": "GOOD", "parts": []}}', json.dumps(GOOD), check=check)
     assert "parts: at least one" in server.bodies[1]["messages"][-1]["content"]
 
 

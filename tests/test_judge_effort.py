@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -136,7 +137,7 @@ class Letters:
     """Stands for tokenizers.Tokenizer: every letter is a token."""
 
     @classmethod
-    def from_file(cls, file: str) -> Letters:
+    def from_buffer(cls, content: bytes) -> Letters:
         return cls()
 
     def encode(self, text: str, *, add_special_tokens: bool) -> SimpleNamespace:
@@ -152,3 +153,38 @@ def test_a_tokenizer_that_is_not_there_is_refused(tmp_path: Path) -> None:
     shell.write("other.json", [{"id": "a"}])
     code, complaint = shell.complaint("judge", "effort", "--in", "logs.jsonl", "--tokenizer", "other.json")
     assert (code, "other.json: is no tokenizer.json" in complaint) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"model": {}}',
+        '{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["x y"]}}',
+        '{"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}, "added_tokens": 5}',
+        '{"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}} and',
+        '{"model": "\ud800"}',
+        '{"model": 5}',
+        "",
+    ],
+)
+def test_a_tokenizer_that_is_none_is_refused_in_a_line(tmp_path: Path, content: str) -> None:
+    pytest.importorskip("tokenizers")
+    shell = Shell(tmp_path)
+    shell.write("logs.jsonl", [{"id": "a", "messages": dialogue("q", "a")}])
+    (tmp_path / "t.json").write_text(content, "utf-8", "surrogatepass")
+    code, complaint = shell.complaint("judge", "effort", "--in", "logs.jsonl", "--tokenizer", "t.json")
+    assert (code, complaint.splitlines()[-1].startswith("proact: t.json: is no tokenizer.json: ")) == (2, True), (
+        complaint
+    )
+
+
+def test_a_tokenizer_of_the_library_counts(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    shell = Shell(tmp_path)
+    shell.write("logs.jsonl", [{"id": "a", "messages": dialogue("a b", "a")}])
+    model = {"type": "WordLevel", "vocab": {"a": 0, "b": 1, "?": 2}, "unk_token": "?"}
+    written = {"version": "1.0", "pre_tokenizer": {"type": "Whitespace"}, "model": model}
+    (tmp_path / "t.json").write_text(json.dumps(written), "utf-8")
+    shell.run("judge", "effort", "--in", "logs.jsonl", "--out", "v.jsonl", "--tokenizer", "t.json")
+    detail = shell.rows("v.jsonl")[0]["detail"]
+    assert (detail["user_tokens"], detail["assistant_tokens"]) == (2, 1)

@@ -185,6 +185,42 @@ def test_a_reply_that_cannot_be_unpacked_may_go_through_later(server: ChatServer
     assert completion(server).attempts == 2
 
 
+HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x00\xff\x13 is no HTTP\r\n\r\n",
+        b"HTTP/1.1 9999 OK\r\nContent-Length: 0\r\n\r\n",
+        HTTP + b"Content-Length: -5\r\n\r\n",
+        HTTP + b"X: " + b"a" * 200_000 + b"\r\n\r\n",
+        HTTP + b'Transfer-Encoding: chunked\r\n\r\nZZ\r\n{"choices":',
+        HTTP + b'Content-Length: 5000\r\n\r\n{"choices":',
+    ],
+)
+def test_what_is_no_http_may_go_through_later(server: ChatServer, said: bytes) -> None:
+    server.plan = Plan(script=[said])
+    assert completion(server).attempts == 2
+    server.plan = Plan(script=[said] * 3)
+    error = failure(server)
+    assert isinstance(error, ModelError)
+    assert str(error).startswith(f"{server.url} ")
+    assert "\n" not in str(error)
+    assert len(str(error)) < 300
+
+
+@pytest.mark.parametrize("count", ["1e20", "100000000000000000000", "-5", '"5"', "null", "0.5", "[1]"])
+def test_a_count_of_tokens_that_is_none_counts_nothing_and_loses_no_reply(server: ChatServer, count: str) -> None:
+    details = f'{{"reasoning_tokens": {count}}}'
+    usage = f'{{"prompt_tokens": {count}, "completion_tokens": 3, "completion_tokens_details": {details}}}'
+    body = f'{{"choices": [{{"message": {{"content": "Done."}}}}], "usage": {usage}}}'
+    server.plan = Plan(script=[(200, {}, body)])
+    found = completion(server)
+    assert (found.text, found.attempts) == ("Done.", 1)
+    assert (found.prompt_tokens, found.completion_tokens, found.reasoning_tokens) == (0, 3, 0)
+
+
 def home(status: int) -> type[ProactError]:
     """Where a status belongs: later, never, or not for this request."""
     if status in (408, 409, 425, 429) or status >= 500:

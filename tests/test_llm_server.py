@@ -79,27 +79,46 @@ def test_together_they_learn_it_together(server: ChatServer) -> None:
         ({"error": {"message": "property 'seed' is unsupported"}}, "seed"),
         ({"error": {"message": "wrong", "param": "seed"}}, "seed"),
         ({"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs"}]}, "seed"),
+        ({"message": {"detail": [{"loc": ["body", "seed"], "input": "temperature"}]}}, "seed"),
+        ({"object": "error", "message": "temperature isn't supported by this model", "param": None}, "temperature"),
+        ({"error": {"message": "Unrecognized request argument supplied: seed", "param": None}}, "seed"),
+        ([{"error": {"code": 400, "message": 'Unknown name "seed": Cannot find field.'}}], "seed"),
+        ({"error": "`temperature` is deprecated for this model."}, "temperature"),
+        ("Failed to deserialize: unknown field `seed`, expected one of `model`, `messages`", "seed"),
     ],
 )
-def test_the_ways_to_refuse_a_parameter(server: ChatServer, body: dict[str, Any], gone: str) -> None:
-    server.plan = Plan(script=[(422, {}, json.dumps(body))])
+def test_the_ways_to_refuse_a_parameter(server: ChatServer, body: Any, gone: str) -> None:
+    server.plan = Plan(script=[(422, {}, body if isinstance(body, str) else json.dumps(body))])
     complete(server, request(1))
     assert set(server.bodies[0]) - set(server.bodies[1]) == {gone}
 
 
 @pytest.mark.parametrize(
-    "error",
+    "body",
     [
-        {"message": "max_completion_tokens is too large: 2048, the limit is 1024", "param": "max_completion_tokens"},
-        {"message": "This prompt about seeds is too long", "param": "messages"},
-        {"message": "no"},
+        {"error": {"message": "max_completion_tokens is too large: 9, not 8", "param": "max_completion_tokens"}},
+        {"error": {"message": "This prompt about seeds is too long", "param": "messages"}},
+        {"error": {"message": "no"}},
+        {"error": {"message": "Too long: Which temperature does a seed need? I use a json_schema."}},
+        {"error": {"message": "Bad request: {'model': 'm', 'temperature': 0.3, 'seed': 7}"}},
+        {"error": {"message": "no"}, "request": {"seed": 7, "prompt": "Is 'temperature' unsupported?"}},
+        {"detail": [{"loc": ["body", "messages"], "msg": "Too long", "input": "Is 'seed' unsupported?"}]},
+        "<html>Refused: What is the temperature?</html>",
     ],
 )
-def test_another_refusal_fails_the_request_and_teaches_nothing(server: ChatServer, error: dict[str, str]) -> None:
-    server.plan = Plan(script=[(400, {}, json.dumps({"error": error}))])
+def test_another_refusal_fails_the_request_and_teaches_nothing(server: ChatServer, body: Any) -> None:
+    server.plan = Plan(script=[(400, {}, body if isinstance(body, str) else json.dumps(body))])
     with pytest.raises(ModelError, match="answered 400"):
         complete(server, request(1))
     assert server.total == 1
+
+
+def test_calls_in_flight_learn_of_a_format_once(server: ChatServer) -> None:
+    server.plan = Plan(refused=("response_format:json_schema",))
+    complete(server, *(request(number, schema=True) for number in range(8)), together=True)
+    taken = [body.get("response_format", {}).get("type") for body in server.bodies]
+    assert taken.count("json_object") == 8
+    assert None not in taken
 
 
 def test_response_formats_are_tried_in_order_and_remembered(server: ChatServer) -> None:
@@ -163,6 +182,7 @@ def test_the_key_of_a_dotenv_file_is_sent(tmp_path: Path, server: ChatServer, li
         (("--base-url", "localhost:8000"), {}, "base URL localhost:8000: expected http"),
         (("--base-url", "http://[bad"), {}, "base URL http://[bad: expected http"),
         (("--base-url", "ftp://a/v1"), {}, "base URL ftp://a/v1: expected http"),
+        (("--base-url", "http://a/v1?"), {}, "the base URL holds a query or a fragment"),
     ],
 )
 def test_what_cannot_work_is_said_before_any_call(
@@ -181,6 +201,14 @@ def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     assert ended.complaint.startswith("proact: .env: cannot be read as UTF-8 text")
 
 
+@pytest.mark.parametrize("line", [b"=SECRET", b" = ", b"export =SECRET", b"NAME=a\0SECRET", b"NA\0ME=SECRET"])
+def test_a_line_of_a_dotenv_file_that_sets_nothing_is_named(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / ".env").write_bytes(b"# the key\r\nFINE=1\r\n" + line + b"\r\n")
+    ended = Command(tmp_path).run(*PLAY, "--model", "m")
+    assert ended.code == 2
+    assert ended.complaint == "proact: .env:3: expected NAME=value that an environment can hold"
+
+
 def test_the_key_is_in_no_output(tmp_path: Path, server: ChatServer) -> None:
     command = Command(tmp_path, OPENAI_API_KEY=KEY)
     arguments = [*PLAY, "--model", "m", "--base-url", server.url]
@@ -191,14 +219,26 @@ def test_the_key_is_in_no_output(tmp_path: Path, server: ChatServer) -> None:
     server.plan = Plan()
     ended.append(command.run(*arguments, "--json"))
     assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {KEY}"}
-    ended.append(command.run(*arguments, "--base-url", "http://user:SECRET@localhost/v1"))
-    assert [each.code for each in ended] == [3, 2, 0, 2]
+    for url in ("http://user:SECRET@localhost/v1", f"{server.url}?api-key=SECRET", f"{server.url}#SECRET"):
+        ended.append(command.run(*arguments, "--base-url", url))
+    assert [each.code for each in ended] == [3, 2, 0, 2, 2, 2]
     assert "bad key ***" in ended[1].stderr
     printed = "".join(each.stdout + each.stderr for each in ended)
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"calls" in written
     assert "SECRET" not in printed
     assert b"SECRET" not in written
+
+
+def test_no_part_of_the_key_is_left_by_a_cut(tmp_path: Path, server: ChatServer) -> None:
+    command = Command(tmp_path, OPENAI_API_KEY=KEY)
+    for status in (400, 401):
+        for before in range(180, 200, 3):
+            said = {"error": {"message": f"{'x' * before} {KEY}"}}
+            server.plan = Plan(always=(status, {}, json.dumps(said)))
+            ended = command.run("doctor", "--call", "--model", "m", "--base-url", server.url, "--json")
+            assert "xxx" in ended.stdout
+            assert KEY[:4] not in ended.stdout + ended.stderr
 
 
 def test_doctor_makes_one_small_call(tmp_path: Path, server: ChatServer) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from chat_server import QUARTER, ChatServer, Plan
-from command import Command, rows, sorted_bytes
+from command import Command, ended, rows, sorted_bytes
 
 
 @pytest.fixture
@@ -112,3 +112,22 @@ def test_a_run_that_is_stopped_keeps_what_was_in_flight(tmp_path: Path, server: 
     assert len(rows(tmp_path / "t.jsonl")) >= 3
     command.ok(*generate(server, "t.jsonl"))
     assert server.total == len(server.counts) + 1
+
+
+def test_a_failure_leaves_the_reply_that_another_command_has_paid_for(tmp_path: Path, server: ChatServer) -> None:
+    state = '{"id": "s", "domain": "planning", "query": "Plan a lunch."}\n'
+    (tmp_path / "states.jsonl").write_text(state)
+    (tmp_path / "people.jsonl").write_text('{"name": "ann"}\n')
+    command = Command(tmp_path)
+    only = ("--dataset", "states.jsonl", "--personas", "people.jsonl", "--branches", 0, "--policy", "always-execute")
+    play = ("generate", *only, "--model", "openai:m", "--base-url", server.url, "--max-attempts", 1, "--price", "1/2")
+    server.plan = Plan(script=["silent"])
+    slow = command.start(*play, "--timeout", 2, "--out", "a.jsonl")
+    assert server.wait_for(1)
+    assert command.ok(*play, "--out", "b.jsonl")["calls"] == 1
+    assert ended(slow).code == 3
+    assert log(tmp_path, "SELECT attempts, completion IS NOT NULL, prompt_tokens, cost FROM calls") == [
+        (2, 1, 20, 4e-5)
+    ]
+    assert command.ok(*play, "--out", "a.jsonl")["cached"] == 1
+    assert server.total == 2

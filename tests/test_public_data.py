@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from support import Cli, Row, write_lines
 
 from proact.datasets import clariq, humanevalcomm, in3
 from proact.errors import InputError
@@ -108,6 +109,9 @@ def test_in3_gives_vague_and_clear_tasks() -> None:
     assert clear.checklist is None
 
 
+CASE = {"input": "1", "output": "1"}
+
+
 def test_files_of_another_kind_are_refused_by_line(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text('{"name": "HumanEval/0"}\n', "utf-8")
@@ -126,11 +130,46 @@ def test_a_reference_that_fails_its_tests_is_refused(tmp_path: Path) -> None:
         ' "test_case": [{"input": "1", "output": "2", "relation": "=="}]}\n',
         "utf-8",
     )
-    with pytest.raises(InputError, match="the reference of HumanEval/0 fails its tests"):
+    with pytest.raises(InputError, match="x.jsonl:1: field solution: the reference of HumanEval/0 fails its tests"):
         list(humanevalcomm.states(path))
     path.write_text(path.read_text("utf-8").replace("def f(x):\\n", "def f(x)\\n"), "utf-8")
-    with pytest.raises(InputError, match="x.jsonl:1: the reference of HumanEval/0 is no Python"):
+    with pytest.raises(InputError, match="x.jsonl:1: field solution: the reference of HumanEval/0 is no Python"):
         list(humanevalcomm.states(path))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"solution": "f = lambda x: x"}, "field solution: the reference of HumanEval/0 defines no function f"),
+        ({"entry_point": "f("}, "field entry_point: expected the name of a function"),
+        ({"entry_point": "def"}, "field entry_point: expected the name of a function"),
+        ({"test_case": [{"input": "(", "output": "1"}]}, "field test_case[0]: input, output and relation make no test"),
+        ({"test_case": [CASE, {**CASE, "relation": "("}]}, "field test_case[1]: input, output and relation make no"),
+        (
+            {"test_case": [{**CASE, "relation": "1\nassert 1"}]},
+            "field test_case[0]: input, output and relation make no",
+        ),
+        (
+            {"test_case": [{**CASE, "output": "{[]: 1}"}]},
+            "field solution: the reference of HumanEval/0 fails its tests",
+        ),
+        ({"test_case": []}, "Expected `array` of length >= 1 - at `$.test_case`"),
+        (
+            {"solution": "import nothere\ndef f(x): ..."},
+            "field solution: the reference of HumanEval/0 could not be run: ",
+        ),
+        ({"prompt1a": 5}, "field prompt1a: expected a text, got int"),
+        ({"prompt2cp": []}, "field prompt2cp: expected a text, got list"),
+    ],
+)
+def test_what_is_wrong_with_a_humanevalcomm_problem_is_said_in_a_line(cli: Cli, wrong: Row, said: str) -> None:
+    problem = {"name": "HumanEval/0", "entry_point": "f", "prompt": "def f(x):", "solution": "def f(x):\n    return x"}
+    fine = {**problem, "test_case": [CASE], "prompt1a": "Do f."}
+    ran = cli("convert", "humanevalcomm", write_lines("x.jsonl", [fine, {**fine, **wrong}]))
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("proact: x.jsonl:2: "), ran.err
+    assert said in ran.err
+    assert len(ran.err.splitlines()) == 1
 
 
 def test_a_detail_that_has_no_importance_is_refused(tmp_path: Path) -> None:

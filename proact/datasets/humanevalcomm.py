@@ -10,8 +10,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from keyword import iskeyword
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -44,7 +45,7 @@ class Problem(msgspec.Struct):
     entry_point: str
     prompt: str
     solution: str
-    test_case: list[Case]
+    test_case: Annotated[list[Case], msgspec.Meta(min_length=1)]
 
 
 def states(path: Path) -> Iterator[State]:
@@ -57,20 +58,46 @@ def states(path: Path) -> Iterator[State]:
             fields = jsonl.decode_object(line, path)
             try:
                 problem = msgspec.convert(fields, Problem)
+                prompts = {variant: _prompt(fields, variant) for variant in VARIANTS}
+                _check(problem)
+                tests = _settled(problem, sandbox)
             except msgspec.ValidationError as error:
                 raise InputError(path, f"not a HumanEvalComm problem: {error}", line=line.number) from None
-            if parsed(problem.solution) is None:
-                raise InputError(path, f"the reference of {problem.name} is no Python", line=line.number)
-            tests = _settled(problem, sandbox)
-            if tests is None:
-                raise InputError(path, f"the reference of {problem.name} fails its tests", line=line.number)
+            except _Unusable as error:
+                raise InputError(path, str(error), line=line.number, field=error.field) from None
             yield _state(problem, problem.prompt, "", tests)
-            for variant in VARIANTS:
-                if prompt := fields.get(f"prompt{variant}"):
-                    yield _state(problem, prompt, variant, tests)
+            yield from (_state(problem, prompt, variant, tests) for variant, prompt in prompts.items() if prompt)
 
 
-def _settled(problem: Problem, sandbox: Sandbox) -> list[str] | None:
+class _Unusable(ValueError):
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def _prompt(fields: dict[str, Any], variant: str) -> str | None:
+    prompt = fields.get(name := f"prompt{variant}")
+    if not isinstance(prompt, str | None):
+        raise _Unusable(f"expected a text, got {type(prompt).__name__}", name)
+    return prompt
+
+
+def _check(problem: Problem) -> None:
+    """Raises _Unusable for what is no function of that name, or no test."""
+    if not problem.entry_point.isidentifier() or iskeyword(problem.entry_point):
+        raise _Unusable("expected the name of a function", "entry_point")
+    module = parsed(problem.solution)
+    if module is None:
+        raise _Unusable(f"the reference of {problem.name} is no Python", "solution")
+    if problem.entry_point not in _functions(module):
+        raise _Unusable(f"the reference of {problem.name} defines no function {problem.entry_point}", "solution")
+    for index, case in enumerate(problem.test_case):
+        test = parsed(_test(case, quoted=False))
+        if test is None or len(test.body) != 1:
+            raise _Unusable("input, output and relation make no test", f"test_case[{index}]")
+
+
+def _settled(problem: Problem, sandbox: Sandbox) -> list[str]:
     """The tests that the reference passes: an output that it does not return as a literal is meant as a string."""
     literal = [_test(case, quoted=False) for case in problem.test_case]
     quoted = [_test(case, quoted=True) for case in problem.test_case]
@@ -78,10 +105,15 @@ def _settled(problem: Problem, sandbox: Sandbox) -> list[str] | None:
 
     def passed(tests: list[str]) -> tuple[bool, ...]:
         program = Program(id=problem.name, code=problem.solution, tests=_named(tests, problem.entry_point), setup=setup)
-        return sandbox.run(program).passed
+        result = sandbox.run(program)
+        if result.status == "infra":
+            raise _Unusable(f"the reference of {problem.name} could not be run: {result.message}", "solution")
+        return result.passed
 
     mixed = [one if right else two for one, two, right in zip(literal, quoted, passed(literal), strict=True)]
-    return mixed if all(passed(mixed)) else None
+    if not all(passed(mixed)):
+        raise _Unusable(f"the reference of {problem.name} fails its tests", "solution")
+    return mixed
 
 
 def _test(case: Case, *, quoted: bool) -> str:
@@ -98,7 +130,7 @@ def _test(case: Case, *, quoted: bool) -> str:
 def _is_literal(output: Any) -> bool:
     try:
         ast.literal_eval(str(output))
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return False
     return True
 
@@ -133,7 +165,7 @@ def _renamed(source: str, old: str, new: str) -> str:
 
 def _facts(problem: Problem, name: str) -> list[Fact]:
     """The signature, what the original says, and its examples."""
-    function = _function(problem)
+    function = _functions(tree(problem.solution))[problem.entry_point]
     said = _renamed(ast.get_docstring(function) or "", problem.entry_point, name)
     before, mark, examples = said.partition(">>>")
     returns = f" -> {ast.unparse(function.returns)}" if function.returns else ""
@@ -151,9 +183,8 @@ def _facts(problem: Problem, name: str) -> list[Fact]:
     return [fact for fact in facts if fact.text]
 
 
-def _function(problem: Problem) -> ast.FunctionDef:
-    functions = [node for node in tree(problem.solution).body if isinstance(node, ast.FunctionDef)]
-    return next(node for node in functions if node.name == problem.entry_point)
+def _functions(module: ast.Module) -> dict[str, ast.FunctionDef]:
+    return {node.name: node for node in reversed(module.body) if isinstance(node, ast.FunctionDef)}
 
 
 def _setup(problem: Problem) -> str:

@@ -17,7 +17,7 @@ from proact.source import defined, parsed
 
 _OPENS = re.compile(r"[ \t]*(?P<fence>```+|~~~+)[ \t]*(?P<language>[\w+-]*)[^`\n]*")
 _DEFINES = re.compile(r"(?:async )?def \w+\s*\(|class \w+|import \w|from \S+ import |@\w")
-_ASSIGNS = re.compile(r"[A-Za-z_]\w*(?:\s*:\s*[\w.\[\], |]+)?\s*=[^=]")
+_ASSIGNS = re.compile(r"[A-Za-z_]\w*+(?:\s*+:\s*+[\w.\[\],|][\w.\[\], |]*+)?\s*+=[^=]")
 _PYTHON = {"", "python", "py", "python3"}
 CLOSINGS = 8
 """Fences that are tried as the end of one block."""

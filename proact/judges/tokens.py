@@ -31,12 +31,14 @@ def counter(file: str | None) -> Callable[[str], int] | None:
         return None
     if not importlib.util.find_spec("tokenizers"):
         raise UsageError("--tokenizer needs the package tokenizers: pip install tokenizers")
-    try:
-        msgspec.json.decode(_content(file), type=_File)
-    except msgspec.DecodeError as error:
-        raise InputError(file, f"is no tokenizer.json: {error}") from None
     kind: Any = importlib.import_module("tokenizers").Tokenizer
-    tokenizer = kind.from_file(file)
+    content = _content(file)
+    try:
+        msgspec.json.decode(content, type=_File)
+        # Unlike from_file, which raises a bare Exception, this one raises ValueError for what is no tokenizer.
+        tokenizer = kind.from_buffer(content)
+    except ValueError as error:
+        raise InputError(file, f"is no tokenizer.json: {error}") from None
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 

@@ -12,7 +12,7 @@ from proact.records import Message
 from proact.text import prose, questions, words
 
 _COURTESY = re.compile(
-    r"(?:(?:great|good|perfect|awesome|wonderful|ok|okay|sure|of course|and|oh|well|so|just|please)\b\W*)*"
+    r"(?:(?:great|good|perfect|awesome|wonderful|ok|okay|sure|of course|and|oh|well|so|just|please)\b\W*+)*"
     r"(?:$|(?:you(?:'re| are) (?:very |most |so |always )?welcome|my pleasure|no problem|no worries|anytime)\b"
     r"|(?:i'?m |i am )?(?:so |very |always )?(?:glad|happy|pleased) (?:to|i|that|it|you|we|this)\b"
     r"|(?:have|enjoy) (?:a |an |the rest of |your )(?:\w+ ){0,3}"
@@ -88,7 +88,7 @@ def _content(message: str, *, asked: bool) -> bool:
     """Whether anything is left without courtesies and, unless `asked`, without questions."""
     if prose(message).strip() != message.strip():
         return True
-    asking = questions(message)
+    asking = frozenset(questions(message))
     for sentence in _SENTENCE.findall(message.replace("’", "'")):
         if not asked and sentence.strip() in asking:
             continue

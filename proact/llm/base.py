@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
@@ -134,38 +135,44 @@ def _schema(reply: type[BaseModel]) -> dict[str, Any]:
 
 
 def _fitting(text: str, reply: type[Reply], check: Callable[[Reply], None] | None) -> Reply:
-    error: ValueError | None = None
-    found: list[Reply] = []
-    for value in json_objects(text):
-        try:
-            parsed = reply.model_validate(value)
-            if check:
-                check(parsed)
-        except ValueError as reason:
-            error = error or reason
-        else:
-            found.append(parsed)
+    names = _schema(reply).get("properties", {}).keys()
+    objects = json_objects(text, names)
+    # What shares no field with the reply is an example or the like. Of what does, one may be the verdict and another a
+    # quotation of what is judged, so all must fit and say the same: else the one that fits could be the quotation.
+    meant = [value for value in objects if not names.isdisjoint(value)] or objects
+    found = [_checked(reply.model_validate(value), check) for value in meant]
     if not found:
-        raise error or ValueError("there is no JSON object in it")
-    # One of them may be a quotation of what is judged.
+        raise ValueError("there is no JSON object in it")
     if any(other != found[0] for other in found):
         raise ValueError(f"it holds {len(found)} JSON objects, and they differ")
     return found[0]
 
 
-def json_objects(text: str) -> list[dict[str, Any]]:
-    """The outermost JSON objects of a text, whatever prose stands around them."""
+def _checked(parsed: Reply, check: Callable[[Reply], None] | None) -> Reply:
+    if check:
+        check(parsed)
+    return parsed
+
+
+def json_objects(text: str, names: Iterable[str]) -> list[dict[str, Any]]:
+    """The outermost JSON objects of a text, whatever prose stands around them.
+
+    Raises ValueError for what begins like an object with one of these names and is malformed, or cut off.
+    """
+    begun = re.compile(rf'\{{\s*"(?:{"|".join(map(re.escape, names))})"\s*:')
     decoder = json.JSONDecoder(parse_constant=refuse)
     found: list[dict[str, Any]] = []
     at = text.find("{")
     while at >= 0:
         try:
             value, end = decoder.raw_decode(text, at)
-        except ValueError:
+        except ValueError as error:
+            if begun.match(text, at):
+                raise ValueError(f"its JSON object is malformed: {error}") from None
             end = at + 1
         except RecursionError:
             # Nobody means anything by this, and every further brace would cost as much again.
-            break
+            raise ValueError("it is nested too deeply") from None
         else:
             found.append(mended(value))
         at = text.find("{", end)

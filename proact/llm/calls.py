@@ -22,15 +22,16 @@ CREATE TABLE IF NOT EXISTS calls (
   cost REAL, attempts INTEGER NOT NULL, wasted INTEGER NOT NULL, at REAL NOT NULL
 ) WITHOUT ROWID
 """
-INSERT = """
+TAKEN = """
 INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
-  completion = excluded.completion, prompt_tokens = excluded.prompt_tokens,
-  completion_tokens = excluded.completion_tokens, reasoning_tokens = excluded.reasoning_tokens,
   cost = ifnull(cost + excluded.cost, ifnull(excluded.cost, cost)),
   attempts = attempts + excluded.attempts, wasted = wasted + excluded.wasted, at = excluded.at
 """
-
-
+# What failed here may have been answered for another command meanwhile, whose reply stays.
+REPLIED = f"""{TAKEN},
+  completion = excluded.completion, prompt_tokens = excluded.prompt_tokens,
+  completion_tokens = excluded.completion_tokens, reasoning_tokens = excluded.reasoning_tokens
+"""
 FORGET = "UPDATE calls SET completion = NULL, wasted = wasted + ? WHERE key = ? AND completion IS NOT NULL"
 
 
@@ -91,8 +92,9 @@ class CallLog:
         self, key: str, model: ChatModel, body: bytes | None, tokens: tuple[int, int, int], taken: Taken | Completion
     ) -> None:
         paid = taken.cost, taken.attempts, taken.wasted
+        statement = TAKEN if body is None else REPLIED
         try:
-            self._db.execute(INSERT, (key, model.endpoint, model.name, body, *tokens, *paid, time.time()))
+            self._db.execute(statement, (key, model.endpoint, model.name, body, *tokens, *paid, time.time()))
         except sqlite3.Error as error:
             raise OutputError(f"{self._path}: cannot write the call log: {error}") from error
         self._dirty = True

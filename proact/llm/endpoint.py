@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from proact.errors import UsageError
+from proact.errors import InputError, UsageError
 
 
 def checked(url: str) -> str:
-    """A server's URL. Raises UsageError when it is none, or holds a password, which would be seen in every message."""
+    """A server's URL. Raises UsageError when it is none, or holds what may be secret: every message would show it."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -22,6 +22,8 @@ def checked(url: str) -> str:
         usable = False
     if "@" in url:
         raise UsageError("the base URL holds a user name or a password: give the key as OPENAI_API_KEY instead")
+    if "?" in url or "#" in url:
+        raise UsageError("the base URL holds a query or a fragment: give a key as OPENAI_API_KEY instead")
     if not usable:
         raise UsageError(f"base URL {url}: expected http://HOST:PORT/PATH or https://HOST/PATH")
     return url
@@ -43,10 +45,13 @@ def read_dotenv(path: Path) -> None:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as UTF-8 text ({type(error).__name__})") from None
-    for line in text.splitlines():
+    for number, line in enumerate(text.split("\n"), 1):
         name, equals, value = line.strip().removeprefix("export ").partition("=")
         if equals and not name.startswith("#"):
-            os.environ.setdefault(name.strip(), value.strip().strip("\"'"))
+            try:
+                os.environ.setdefault(name.strip(), value.strip().strip("\"'"))
+            except (OSError, ValueError):
+                raise InputError(path, "expected NAME=value that an environment can hold", line=number) from None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -13,6 +13,7 @@ import orjson
 from proact.errors import ModelError, TransientError, UsageError
 from proact.llm.base import Completion, Request
 from proact.llm.endpoint import checked, key, read_dotenv, retry_after
+from proact.llm.refusal import Refusal
 from proact.parsing import mended, repaired
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ REASONING = ("gpt-5", "o1", "o3", "o4")
 FORMATS = ("json_schema", "json_object", "text")
 TRANSIENT = {408, 409, 425, 429}
 NO_CREDIT = "the account has no credit left"
+LONGEST_MESSAGE = 200
+MOST_TOKENS = 10**9
 HOPELESS = {401: "the key was refused", 402: NO_CREDIT, 404: "no such model or URL"}
 
 
@@ -37,12 +40,12 @@ class _Choice(msgspec.Struct):
 
 
 class _Details(msgspec.Struct):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Any = None
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
     completion_tokens_details: _Details | None = None
 
 
@@ -92,15 +95,17 @@ class OpenAI:
         http = self._http or self._open()
         while True:
             known = self._known()
-            status, headers, body = await self._post(http, orjson.dumps(self._body(request)))
+            sent = self._body(request)
+            status, headers, body = await self._post(http, orjson.dumps(sent))
             if status == 200:
                 return self._completion(body)
             # Another call may have learned it meanwhile; either way the request is worth sending in its new form.
-            if status in (400, 422) and (self._adapt(body) or known != self._known()):
+            if status in (400, 422) and (self._adapt(sent, body) or known != self._known()):
                 continue
             raise self._error(status, headers, body)
 
     async def _post(self, http: httpx2.AsyncClient, content: bytes) -> tuple[int, Any, bytes]:
+        import aiohttp
         import httpx2
 
         try:
@@ -112,7 +117,13 @@ class OpenAI:
         except (httpx2.TimeoutException, TimeoutError):
             raise TransientError(f"{self.endpoint} did not answer within {self._timeout:g} s") from None
         except httpx2.HTTPError as error:
-            raise TransientError(f"{self.endpoint} broke off: {error or type(error).__name__}") from None
+            reason = self._shown(str(error)) or type(error).__name__
+            raise TransientError(f"{self.endpoint} broke off: {reason}") from None
+        except aiohttp.ClientError as error:
+            # What the transport does not translate: a reply that is no HTTP.
+            said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+            reason = self._shown(said) or type(error).__name__
+            raise TransientError(f"{self.endpoint} sent a malformed reply: {reason}") from None
         return response.status_code, response.headers, response.content
 
     def _body(self, request: Request) -> dict[str, Any]:
@@ -143,15 +154,16 @@ class OpenAI:
     def _known(self) -> tuple[frozenset[str], str]:
         return frozenset(self._unsupported), self._format
 
-    def _adapt(self, body: bytes) -> bool:
+    def _adapt(self, sent: dict[str, Any], body: bytes) -> bool:
         """Learn from a refusal which parameter this server does not take; False when it names none."""
-        text = (_param(body) or body.decode("utf-8", "replace")).lower()
-        if ("response_format" in text or "json_schema" in text or "json_object" in text) and self._format != "text":
-            self._format = FORMATS[FORMATS.index(self._format) + 1]
+        refusal = Refusal(body)
+        form = sent.get("response_format", {}).get("type")
+        # Of several calls in flight, the first one has learned it for all.
+        if form == self._format and refusal.names("response_format", "json_schema", "json_object"):
+            self._format = FORMATS[FORMATS.index(form) + 1]
             return True
         for name in ("max_completion_tokens", "temperature", "seed"):
-            # A value that is only too large for the model is no refusal of its name.
-            if name in text and name not in self._unsupported and b"too large" not in body:
+            if name in sent and name not in self._unsupported and refusal.refuses(name):
                 self._unsupported.add(name)
                 return True
         return False
@@ -171,16 +183,14 @@ class OpenAI:
         return Completion(
             text=mended(choice.message.content or choice.message.refusal or ""),
             finish_reason=choice.finish_reason or "stop",
-            prompt_tokens=usage.prompt_tokens or 0,
-            completion_tokens=usage.completion_tokens or 0,
-            reasoning_tokens=details.reasoning_tokens or 0,
+            prompt_tokens=_count(usage.prompt_tokens),
+            completion_tokens=_count(usage.completion_tokens),
+            reasoning_tokens=_count(details.reasoning_tokens),
         )
 
     def _error(self, status: int, headers: Any, body: bytes) -> Exception:
-        reason = f"{self.endpoint} answered {status}{_said(body)}"
-        if self._key:
-            # Some servers repeat the key that they refuse.
-            reason = reason.replace(self._key, "***")
+        said = self._shown(Refusal(body).message)
+        reason = f"{self.endpoint} answered {status}{f' ({said})' if said else ''}"
         if status == 429 and b"insufficient_quota" in body:
             return UsageError(f"{reason}: {NO_CREDIT}")
         if status in TRANSIENT or status >= 500:
@@ -189,9 +199,20 @@ class OpenAI:
             return UsageError(f"{reason}: {HOPELESS[status]}")
         return ModelError(reason)
 
+    def _shown(self, said: str) -> str:
+        """The beginning of what a server says, in one line."""
+        # Some servers repeat the key that they refuse; half of it, after a cut, would not be recognised.
+        whole = said.replace(self._key, "***") if self._key else said
+        return " ".join(whole.split())[:LONGEST_MESSAGE]
+
     async def close(self) -> None:
         if self._client:
             await self._client.close()
+
+
+def _count(tokens: Any) -> int:
+    # A count that nobody can have used is as good as none: the reply is paid for, and asking again would cost as much.
+    return int(tokens) if isinstance(tokens, int | float) and 0 <= tokens <= MOST_TOKENS else 0
 
 
 def _is_strict(schema: Any) -> bool:
@@ -204,20 +225,3 @@ def _is_strict(schema: Any) -> bool:
         if not closed or set(schema.get("required", ())) != set(schema.get("properties", ())):
             return False
     return all(map(_is_strict, schema.values()))
-
-
-def _error_of(body: bytes) -> Any:
-    value = repaired(body)
-    return value.get("error") if isinstance(value, dict) else None
-
-
-def _param(body: bytes) -> str | None:
-    error = _error_of(body)
-    param = error.get("param") if isinstance(error, dict) else None
-    return param if isinstance(param, str) else None
-
-
-def _said(body: bytes) -> str:
-    error = _error_of(body)
-    message = error.get("message") if isinstance(error, dict) else error
-    return f" ({str(message)[:200]})" if message else ""

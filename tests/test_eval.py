@@ -229,9 +229,9 @@ def test_a_conversation_of_which_a_verdict_failed_is_missing(cli: Cli) -> None:
 def test_no_picture_of_an_earlier_run_is_left(cli: Cli) -> None:
     files = written()
     succeeded(cli("eval", *files), 3)
-    assert Path("data/eval/pareto.png").exists()
+    assert Path("eval/pareto.png").exists()
     succeeded(cli("eval", *files, "--no-plot"), 3)
-    assert not [*Path("data/eval").glob("pareto.*")]
+    assert not [*Path("eval").glob("pareto.*")]
 
 
 def test_a_judge_that_failed_everywhere_is_told(cli: Cli, server: Server) -> None:

@@ -33,7 +33,7 @@ MAX_FILES = 20_000
 MAX_PATH = 1500
 DISK_CHECK_SECONDS = 0.1
 IDLE_FRACTION = 0.05
-ENDING_SECONDS = 1.0
+ENDING_SECONDS = 2.0
 WARM = "bisect cmath collections copy datetime decimal fractions functools heapq itertools math operator re string"
 
 

@@ -7,11 +7,14 @@ import os
 import platform
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import platformdirs
 
+from proact.errors import OutputError
 from proact.sandbox.program import Program, Result
 
 RUNNER_VERSION = "3"
@@ -45,13 +48,15 @@ class Cache:
     """A store of results that many threads and processes may share."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._lock = threading.Lock()
         self._recent: dict[bytes, Result] = {}
-        self._store = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
-        self._store.execute("PRAGMA journal_mode=WAL")
-        self._store.execute("PRAGMA synchronous=NORMAL")
-        self._store.execute(TABLE)
+        with self._named("keep"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._store = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+            self._store.execute("PRAGMA journal_mode=WAL")
+            self._store.execute("PRAGMA synchronous=NORMAL")
+            self._store.execute(TABLE)
 
     def recent(self, name: bytes) -> Result | None:
         """What `get` would give, if this process has met it of late; never waits."""
@@ -61,16 +66,24 @@ class Cache:
         """A stored result, without the id of the program that made it."""
         if found := self.recent(name):
             return found
-        with self._lock:
+        with self._lock, self._named("read"):
             row = self._store.execute("SELECT result FROM results WHERE key = ?", (name,)).fetchone()
             return None if row is None else self._remember(name, _decoder.decode(row[0]))
 
     def put(self, name: bytes, result: Result) -> None:
         """Keep a result."""
         result = msgspec.structs.replace(result, id="")
-        with self._lock:
+        with self._lock, self._named("write"):
             self._store.execute("INSERT OR REPLACE INTO results VALUES (?, ?)", (name, _encoder.encode(result)))
             self._remember(name, result)
+
+    @contextmanager
+    def _named(self, what: str) -> Iterator[None]:
+        """Says which file it is that stands in the way."""
+        try:
+            yield
+        except (sqlite3.Error, OSError, msgspec.DecodeError) as error:
+            raise OutputError(f"{self._path}: cannot {what} the sandbox's results: {error}") from error
 
     def _remember(self, name: bytes, result: Result) -> Result:
         self._recent[name] = result

@@ -19,17 +19,15 @@ import msgspec
 from proact.errors import SandboxError, UsageError
 from proact.sandbox import cache as caching
 from proact.sandbox.inside import jail
-from proact.sandbox.inside.supervisor import DONE, OVERRUN, REFUSED
 from proact.sandbox.link import Answer, Link
 from proact.sandbox.program import Limits, Program, Result
+from proact.sandbox.trials import ATTEMPTS, Trial, settle_all
 
 Isolation = Literal["auto", "jail", "rlimits"]
 
 BATCH = 16
 # Enough that a few programs at the head that run into their limits leave no worker idle.
 BATCHES_AHEAD = 16
-MAX_SOURCE_BYTES = 256 * 1024
-ATTEMPTS = 3
 GRACE_SECONDS = 30.0
 
 
@@ -148,93 +146,6 @@ class Sandbox:
         """Store a result for later runs."""
         if self._cache is not None:
             self._cache.put(caching.key(program, self._isolation), result)
-
-
-class Trial:
-    """One program's way to its result: in a batch first, alone when anything was odd, again when something broke."""
-
-    def __init__(self, sandbox: Sandbox, program: Program) -> None:
-        self.sandbox, self.program = sandbox, program
-        self.future: Future[Result] = Future()
-        self._attempts = 0
-
-    def settled_at_once(self) -> bool:
-        """Whether there is a result without running anything."""
-        result = self.sandbox.known(self.program) if self.program.code is not None else self._unanswered()
-        if result is not None:
-            self.future.set_result(result)
-        return result is not None
-
-    def description(self) -> dict[str, object]:
-        """The program as the judge gets it; a source that would not be run is not sent."""
-        code = self.program.code or ""
-        refused = refusal(code)
-        setup, tests = self.program.setup, self.program.tests
-        return {"code": "" if refused else code, "refused": refused, "setup": setup, "tests": tests}
-
-    def settle(self, outcome: dict[str, object], layers: tuple[str, ...]) -> None:
-        """Take an outcome that is final, or try again alone."""
-        confirmed = bool(outcome.pop("confirmed"))
-        again = bool(outcome.pop("again"))
-        cpu = outcome.pop("cpu")
-        result = msgspec.convert(
-            {**outcome, "id": self.program.id, "layers": layers, "cpu_seconds": cpu}, Result, strict=False
-        )
-        if again or (result.status == "timeout" and not confirmed and self._attempts == 0):
-            self.again(result)
-            return
-        if result.status != "infra" and confirmed:
-            self.sandbox.keep(self.program, result)
-        self.future.set_result(result)
-
-    def again(self, last: Result) -> None:
-        """Run alone; after the last attempt the program is left without a verdict."""
-        self._attempts += 1
-        if self._attempts > ATTEMPTS:
-            self.future.set_result(last)
-            return
-        try:
-            self.sandbox.submit([self], batch=False)
-        except SandboxError as error:
-            self.future.set_exception(error)
-
-    def broken(self, message: str) -> Result:
-        """The result of a run that the sandbox itself did not finish."""
-        return Result(id=self.program.id, status="infra", message=message)
-
-    def _unanswered(self) -> Result:
-        passed = (False,) * len(self.program.tests)
-        return Result(id=self.program.id, status="no_answer", passed=passed, message="the answer holds no code")
-
-
-def settle_all(trials: list[Trial], answer: Answer, *, batch: bool) -> None:
-    """Give every program of a job its part of the answer."""
-    if answer.kind == DONE:
-        reply = json.loads(answer.payload)
-        for trial, outcome in zip(trials, reply["outcomes"], strict=True):
-            trial.settle(outcome, tuple(reply["layers"]))
-        return
-    for trial in trials:
-        if answer.kind == REFUSED:
-            trial.future.set_exception(SandboxError("the sandbox's processes end as soon as they start"))
-        elif answer.kind == OVERRUN and not batch:
-            message = "the tests ran out of CPU time while they looked at the replies"
-            trial.future.set_result(Result(id=trial.program.id, status="timeout", message=message))
-        else:
-            trial.again(trial.broken("a process of the sandbox was lost"))
-
-
-def refusal(code: str) -> str:
-    """Why a source is not worth a process, empty when it is."""
-    if "\0" in code:
-        return "the source holds a NUL byte"
-    if len(code) > MAX_SOURCE_BYTES:
-        return "the source is longer than 256 KB"
-    try:
-        size = len(code.encode())
-    except UnicodeEncodeError:
-        return "the source holds a lone surrogate"
-    return "the source is longer than 256 KB" if size > MAX_SOURCE_BYTES else ""
 
 
 def run(

@@ -18,7 +18,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import inprocess, screen
+from . import batch, inprocess, screen
 from .codec import Decoder, Encoder, Json
 from .frames import Closed, Frames
 
@@ -61,7 +61,7 @@ class Candidate:
         source: Any = request["code"]
         if request["batch"]:
             source = ast.parse(source)
-            if unfit := screen.unfit_for_batch(source):
+            if unfit := batch.unfit(source):
                 return {"odd": unfit}
         code = compile(self._tree or source, "<candidate>", "exec", dont_inherit=True)
         if self._tree is not None:

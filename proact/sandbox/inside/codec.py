@@ -29,17 +29,17 @@ class Undecodable(Exception):
 
 
 class Encoder:
-    """Values to JSON; `opaque` is asked for everything that is not data."""
+    """Values to JSON; `opaque` is asked for everything that is not data, `deep` for what is nested too deeply."""
 
-    def __init__(self, opaque: Opaque) -> None:
-        self._opaque = opaque
+    def __init__(self, opaque: Opaque, deep: Opaque | None = None) -> None:
+        self._opaque, self._deep = opaque, deep or opaque
 
     def encode(self, value: Any, depth: int = 0) -> Json:
         """One value; a subclass is reduced to its base by the base's own methods."""
         kind = type(value)
         writer = _WRITERS.get(kind)
         if depth > MAX_DEPTH:
-            return self._opaque(value)
+            return self._deep(value)
         if writer is not None:
             return writer(self, value, depth)
         for base in _BASES:

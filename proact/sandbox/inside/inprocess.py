@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .codec import Json
+from .words import told
 
 WATCHED_MODULES = (builtins, math, operator)
 WATCHED_CLASSES = (("unittest.case", "TestCase"), ("unittest.result", "TestResult"), ("unittest.suite", "TestSuite"))
@@ -59,7 +60,7 @@ def run(namespace: dict[str, Any], plan: Json, before: Snapshot) -> Json:
         try:
             _step(namespace, kind, source)
         except BaseException as error:  # noqa: BLE001  a test may end in anything, and all of it is reported
-            message = f"{type(error).__name__}: {error}"[:300]
+            message = told(error)
         passed[token] = not message
         if message:
             messages[token] = message

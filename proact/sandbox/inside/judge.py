@@ -118,6 +118,7 @@ class Child:
     def __init__(self, judge: Judge, limits: dict[str, Any]) -> None:
         self._judge, self._limits = judge, limits
         self.report: dict[str, Any] = {}
+        self._line: Line | None = None
 
     def __enter__(self) -> Child:
         ours, theirs = socket.socketpair()
@@ -127,12 +128,13 @@ class Child:
         return self
 
     def _new_line(self) -> Line:
-        return Line(
+        self._line = Line(
             self._socket.fileno(),
             reply_bytes=self._limits["output"] * jail.MEGABYTE,
             patience=max(self._limits["cpu"], 1.0),
             on_idle=lambda: self._judge.tell(b"idle"),
         )
+        return self._line
 
     def try_program(self, program: dict[str, Any], made: Plan, *, batch: bool) -> Outcome:
         """One program's trial; in a batch the next one starts with nothing of it."""
@@ -154,7 +156,7 @@ class Child:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
-        self._judge.tell(b"kill")
+        self._judge.tell(b"gone" if self._line is not None and self._line.silent else b"kill")
         self.report = self._judge.report()
 
 

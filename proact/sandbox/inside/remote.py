@@ -54,7 +54,7 @@ class Line:
         self.handles: dict[int, Remote] = {}
         self.ended, self.tampered, self.out_of_memory = False, "", False
         self.track = False
-        self.encoder = Encoder(_opaque)
+        self.encoder = Encoder(_opaque, _deep)
         self.decoder = Decoder({"h": self._handle})
 
     def request(self, **fields: Json) -> dict[str, Json]:
@@ -73,7 +73,7 @@ class Line:
         except Closed:
             self.ended = True
             raise Ended from None
-        except (ValueError, RecursionError, TooLong):
+        except (ValueError, RecursionError, MemoryError, TooLong):
             honest = False
         if not honest:
             raise self.refuse("a reply that was not asked for, or cannot be read")
@@ -97,18 +97,25 @@ class Line:
 
     def raised(self, described: Json) -> BaseException:
         """The candidate's exception as the nearest built-in one."""
-        try:
-            names, text = described
-            kind = next(kind for name in names if (kind := _exception(name)) is not None)
-        except (ValueError, TypeError, StopIteration):
+        match described:
+            case [[str(own), *_] as names, str(text)] if {*map(type, names)} == {str}:
+                kind = next(filter(None, map(_exception, names)), None)
+            case _:
+                kind = None
+        if kind is None:
             return self.refuse("an exception that is none")
         self.out_of_memory |= issubclass(kind, MemoryError)
         try:
             error: BaseException = kind(text)
         except TypeError:
             error = ValueError(text)
-        error.add_note(f"raised by the candidate as {names[0]}")
+        error.add_note(f"raised by the candidate as {own}")
         return error
+
+    @property
+    def silent(self) -> bool:
+        """Whether the program hung up before it was done."""
+        return self.ended and not self.tampered
 
     def refuse(self, why: str) -> Ended:
         """No reply of this program is taken from now on."""
@@ -147,11 +154,16 @@ def _opaque(value: object) -> Json:
     if isinstance(value, Iterator) and isinstance(value, ITERATORS):
         items = list(itertools.islice(value, MAX_SENT + 1))
         if len(items) <= MAX_SENT:
-            return {"it": Encoder(_opaque).items(items, 0)}
+            return {"it": Encoder(_opaque, _deep).items(items, 0)}
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
     if module in sys.stdlib_module_names and getattr(sys.modules.get(module), name, None) is value:
         return {"g": [module, name]}
     raise Unsendable(type(value).__name__)
+
+
+def _deep(_: object) -> Json:
+    """So deep a value comes from a candidate, which must not choose the tier of its task: the test fails."""
+    raise ValueError("nested too deeply to be sent")
 
 
 def _both_remote(name: str) -> Callable[[Remote, object], Any]:

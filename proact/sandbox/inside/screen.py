@@ -1,6 +1,6 @@
-"""What a candidate's source says before it runs: is it fit to share a child, does it look like an attempt on the tests.
+"""What a candidate's source says before it runs: whether it looks like an attempt on the tests.
 
-The list of suspicions is a screen, not a proof: a passing in-process program that trips it is set aside as `suspect`.
+That is a screen, not a proof: a passing in-process program that trips it is set aside as `suspect`.
 """
 
 from __future__ import annotations
@@ -10,25 +10,6 @@ import builtins
 
 from .tree import nodes
 from .words import words
-
-BATCH_MODULES = words(
-    "__future__ bisect cmath collections collections.abc copy datetime enum fractions functools heapq "
-    "itertools math numbers operator re statistics string textwrap typing dataclasses"
-)
-BATCH_METHODS = words(
-    "__init__ __str__ __repr__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __hash__ __len__ __iter__ "
-    "__next__ __getitem__ __setitem__ __contains__ __add__ __sub__ __mul__ __truediv__ __floordiv__ "
-    "__mod__ __pow__ __neg__ __bool__ __call__ __name__ __post_init__"
-)
-BATCH_REFUSED_NAMES = words(
-    "open input exec eval compile globals locals vars setattr delattr getattr breakpoint exit quit help "
-    "memoryview dir __import__ __builtins__ __loader__ __spec__"
-)
-BATCH_REFUSED = words("attrgetter methodcaller get_type_hints ForwardRef register dispatch_table")
-TELLING = frozenset(
-    (ast.Name, ast.Attribute, ast.FunctionDef, ast.alias, ast.Constant, ast.ImportFrom, ast.AsyncFunctionDef, ast.Await)
-)
-SYS_ALLOWED = frozenset(("maxsize", "float_info", "getsizeof", "version_info", "byteorder"))
 
 SUSPECT_MODULES = words(
     "atexit builtins code ctypes dis faulthandler gc importlib inspect marshal mmap multiprocessing "
@@ -50,69 +31,6 @@ SUSPECT_METHODS = frozenset(
     ("__del__", "__getattribute__", "__instancecheck__", "__subclasscheck__", "__init_subclass__")
 )
 COMPARISONS = frozenset(("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__contains__"))
-
-
-def unfit_for_batch(tree: ast.Module) -> str:
-    """Why this program could leave something behind for the next one in its child, empty when it cannot."""
-    every = nodes([tree])
-    modules = {alias.name for node in every if isinstance(node, ast.Import) for alias in node.names}
-    modules |= {node.module or "." for node in every if isinstance(node, ast.ImportFrom)}
-    if strange := modules - BATCH_MODULES - {"sys"}:
-        return f"imports {min(strange)}"
-    imported = _imported(every)
-    bases = {id(node.value) for node in every if isinstance(node, ast.Attribute)}
-    classes = [node for node in every if isinstance(node, ast.ClassDef)]
-    own = _own_attributes(classes)
-    names = {holder.name for holder in classes}
-    for node in every:
-        if type(node) in TELLING and (reason := _leftover(node, imported, bases, own, names)):
-            return reason
-    return ""
-
-
-def _leftover(node: ast.AST, imported: set[str], bases: set[int], own: set[int], classes: set[str]) -> str:
-    match node:
-        case ast.Name(id=name) if name in BATCH_REFUSED_NAMES:
-            return f"uses {name}"
-        case ast.Name(id=name) if name in imported and id(node) not in bases:
-            return f"passes the module {name} on"
-        case ast.Attribute(value=ast.Name(id="sys"), attr=attribute) if attribute not in SYS_ALLOWED:
-            return f"uses sys.{attribute}"
-        case ast.Attribute(value=ast.Name(id=name), ctx=ast.Load()) if name in classes:
-            return f"reaches into class {name}"
-        case ast.Attribute(ctx=ast.Store() | ast.Del()) if id(node) not in own:
-            return "sets an attribute of something that may not be its own"
-        case ast.Attribute(attr=name) | ast.FunctionDef(name=name) if _dunder(name) and name not in BATCH_METHODS:
-            return f"uses {name}"
-        case ast.Attribute(attr=name) | ast.alias(name=name) if name in BATCH_REFUSED:
-            return f"uses {name}"
-        case ast.Attribute(attr=name) if name.startswith("_") and not _dunder(name) and id(node) not in own:
-            return f"uses {name}"
-        case ast.Constant(value=str(text)) if "__" in text:
-            return "holds a double underscore in a string"
-        case ast.ImportFrom(module="sys"):
-            return "imports from sys"
-        case ast.AsyncFunctionDef() | ast.Await():
-            return "is asynchronous"
-    return ""
-
-
-def _imported(every: list[ast.AST]) -> set[str]:
-    imports = [node for node in every if isinstance(node, ast.Import)]
-    return {(alias.asname or alias.name).partition(".")[0] for node in imports for alias in node.names}
-
-
-def _own_attributes(classes: list[ast.ClassDef]) -> set[int]:
-    """Attributes set on the first parameter of an undecorated method: an instance of the program's own class."""
-    own = set()
-    for holder in classes:
-        for method in holder.body:
-            if isinstance(method, ast.FunctionDef) and method.args.args and not method.decorator_list:
-                first = method.args.args[0].arg
-                for node in nodes([method]):
-                    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == first:
-                        own.add(id(node))
-    return own
 
 
 def suspicions(tree: ast.Module) -> list[str]:
@@ -140,6 +58,11 @@ def suspicions(tree: ast.Module) -> list[str]:
             case ast.Constant(value=str(text)) if text.startswith("/proc") or _dunder(text):
                 found.add(text[:40])
     return sorted(found | _shadowed(tree))
+
+
+def _imported(every: list[ast.AST]) -> set[str]:
+    imports = [node for node in every if isinstance(node, ast.Import)]
+    return {(alias.asname or alias.name).partition(".")[0] for node in imports for alias in node.names}
 
 
 def _answers_anything(function: ast.FunctionDef) -> bool:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .canary import mixed
+from .canary import Mixed, mixed
 from .codec import Json
 from .remote import Ended, Line, Remote, Unsendable
 from .split import IN_PROCESS, Plan
+from .words import told
 
 SIGNAL_XCPU, SIGNAL_KILL = 24, 9
 
@@ -37,18 +38,20 @@ def judged(line: Line, plan: Plan, code: str, setup: str, *, batch: bool) -> Out
     """Load the candidate and run its tests; a program that ended early has the status `gone` until its end is known."""
     none = [False] * plan.count
     try:
-        suspicions = line.request(op="screen", code=code).get("v") or [] if plan.tier == IN_PROCESS else []
+        screened = line.request(op="screen", code=code) if plan.tier == IN_PROCESS else {}
         loaded = line.request(op="load", code=code, setup=setup, batch=batch)
-        if "odd" in loaded:
+        if batch and "odd" in loaded:
             return Outcome("infra", none, plan.tier, str(loaded["odd"]), again=True)
         if "x" in loaded:
             error = line.raised(loaded["x"])
             if line.ended:
                 raise Ended
             status = "memory" if line.out_of_memory else "load_error"
-            return Outcome(status, none, plan.tier, _text(error))
+            return Outcome(status, none, plan.tier, told(error))
+        if "v" not in loaded:
+            raise line.refuse("neither loaded nor failed")
         if plan.tier == IN_PROCESS:
-            return _in_process(line, plan, suspicions)
+            return _in_process(line, plan, screened.get("v", ["a source that cannot be screened"]))
         return _split(line, plan)
     except Ended:
         return Outcome("tampered" if line.tampered else "gone", none, plan.tier, line.tampered)
@@ -97,28 +100,21 @@ def _attempt(step: Callable[[], object]) -> str:
     except Unsendable:
         raise
     except BaseException as error:  # noqa: BLE001  whatever a test raises is its failure
-        return _text(error)
+        return told(error)
     return ""
 
 
 def _in_process(line: Line, plan: Plan, suspicions: Json) -> Outcome:
     """Have the child run the steps, and believe it only if everything that must fail did."""
     made = mixed(plan)
-    reply = line.request(op="tests", plan={"steps": made.steps, "restore": list(plan.restore)})
-    try:
-        passed, changed = reply["v"]["passed"], reply["v"]["changed"]
-        messages = reply["v"]["messages"]
-        if passed.keys() != {token for token, _, _ in made.steps} or not {*map(type, passed.values())} <= {bool}:
-            raise line.refuse("a report that does not match the tests")
-    except (KeyError, TypeError, AttributeError):
-        raise line.refuse("a report that cannot be read") from None
+    passed, messages, changed = _report(line, plan, made)
     results = [passed[token] for token in made.tests]
     unprepared = [token for token in made.silent if not passed[token]]
-    first = next((str(messages.get(t, "")) for t in (*unprepared, *made.tests) if not passed[t]), "")
+    first = next((messages.get(t, "") for t in (*unprepared, *made.tests) if not passed[t]), "")
     if unprepared:
         return Outcome("fail", [False] * plan.count, plan.tier, first)
     if changed:
-        return Outcome("tampered", [False] * plan.count, plan.tier, f"changed {', '.join(map(str, changed))[:200]}")
+        return Outcome("tampered", [False] * plan.count, plan.tier, f"changed {', '.join(changed)[:200]}")
     if all(results) and made.betrayed(passed):
         return Outcome("tampered", [False] * plan.count, plan.tier, "a test that must fail passed")
     if not all(results):
@@ -128,12 +124,27 @@ def _in_process(line: Line, plan: Plan, suspicions: Json) -> Outcome:
     return Outcome("pass", results, plan.tier)
 
 
+def _report(line: Line, plan: Plan, made: Mixed) -> tuple[dict[str, bool], dict[str, str], list[str]]:
+    """What the child says of the steps, if it says something of each."""
+    reply = line.request(op="tests", plan={"steps": made.steps, "restore": list(plan.restore)})
+    match reply.get("v"):
+        case {"passed": dict(passed), "messages": dict(messages), "changed": list(changed)} if (
+            passed.keys() == {token for token, _, _ in made.steps}
+            and {*map(type, passed.values())} <= {bool}
+            and {*map(type, messages.values()), *map(type, changed)} <= {str}
+        ):
+            return passed, messages, changed
+    raise line.refuse("a report that does not match the tests")
+
+
 def ended(outcome: Outcome, report: dict[str, Json], refused: Callable[[], bool]) -> Outcome:
     """Say why a program that gave no more answers ended, from the zygote's report."""
     reason, signal, cpu = report["reason"], report["signal"], report["cpu"]
     if reason in ("cpu", "idle", "wall") or signal == SIGNAL_XCPU:
         outcome.status, outcome.confirmed = "timeout", reason != "wall"
         outcome.message = f"stopped after {cpu:.1f} s of CPU time ({reason or 'limit'})"
+    elif reason == "mute":
+        outcome.status, outcome.message = "crash", "hung up and went on"
     elif reason == "disk":
         outcome.status, outcome.message = "crash", "wrote more to disk than allowed"
     elif signal == SIGNAL_KILL and not refused():
@@ -143,7 +154,3 @@ def ended(outcome: Outcome, report: dict[str, Json], refused: Callable[[], bool]
     else:
         outcome.status, outcome.message = "crash", f"ended without an answer, exit code {report['code']}"
     return outcome
-
-
-def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:300]

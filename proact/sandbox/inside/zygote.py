@@ -1,7 +1,8 @@
 """The fork server of one worker: a confined interpreter that never sees a test and makes one child per order.
 
 An order arrives from the judge with the child's end of a fresh socket. While the child lives, the judge may send
-`kill` (the verdict is reached) or `idle` (no reply came for long); the child's end is reported with its CPU time.
+`kill` (the verdict is reached), `gone` (it hung up) or `idle` (no reply came for long); the child's end is reported
+with its CPU time.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ MAX_FILES = 20_000
 MAX_PATH = 1500
 DISK_CHECK_SECONDS = 0.1
 IDLE_FRACTION = 0.05
+ENDING_SECONDS = 2.0
 WARM = "bisect cmath collections copy datetime decimal fractions functools heapq itertools math operator re string"
 
 
@@ -103,20 +105,20 @@ class Watch:
         self._started = time.monotonic()
         self._clock = (~pid << 3) | 2
         self._seen_cpu = 0.0
+        self._pidfd = os.pidfd_open(pid)
 
     def until_the_end(self) -> dict[str, Any]:
         """Wait, kill where a limit is passed or the judge says so, and report."""
-        pidfd = os.pidfd_open(self._pid)
         poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
+        poll.register(self._pidfd, select.POLLIN)
         poll.register(self._frames.fd, select.POLLIN)
         reason = ""
         while not reason:
             ready = {fd for fd, _ in poll.poll(max(self._patience() * 1000, 1))}
-            if pidfd in ready:
+            if self._pidfd in ready:
                 break
             reason = self._said() if self._frames.fd in ready else self._passed_limit()
-        os.close(pidfd)
+        os.close(self._pidfd)
         if reason:
             _kill_group(self._pid)
         _, status, usage = os.wait4(self._pid, 0)
@@ -140,6 +142,9 @@ class Watch:
 
     def _said(self) -> str:
         said = self._frames.read()
+        if said == b"gone":
+            # Its end may be near, and how it ends by itself tells a kill from outside from a program that hides.
+            return "" if select.select([self._pidfd], [], [], ENDING_SECONDS)[0] else "mute"
         if said != b"idle":
             return "kill"
         used, before = self._used(), self._seen_cpu

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -38,18 +38,6 @@ class Scripted:
                 del self._left[index]
                 return Completion(text=reply.reply, prompt_tokens=len(last.split()), completion_tokens=1)
         raise StopError(f"{self.name} has no reply left for: {last[:80]!r}")
-
-    async def close(self) -> None: ...
-
-
-class Answering:
-    """A model whose replies a function computes from the request."""
-
-    def __init__(self, answer: Callable[[Request], str], name: str = "scripted:function") -> None:
-        self.name, self.endpoint, self._answer = name, name, answer
-
-    async def complete(self, request: Request) -> Completion:
-        return Completion(text=self._answer(request))
 
     async def close(self) -> None: ...
 

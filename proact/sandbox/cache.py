@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import sqlite3
 import threading
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-import platformdirs
 
 from proact.errors import OutputError
 from proact.sandbox.program import Program, Result
@@ -23,12 +21,6 @@ RECENT = 4096
 TABLE = "CREATE TABLE IF NOT EXISTS results (key BLOB PRIMARY KEY, result BLOB NOT NULL) WITHOUT ROWID"
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Result)
-
-
-def default_path() -> Path:
-    """Where results are kept unless told otherwise."""
-    folder = os.environ.get("PROACT_CACHE_DIR") or platformdirs.user_cache_dir("proact")
-    return Path(folder) / "sandbox.db"
 
 
 def key(program: Program, isolation: str) -> bytes:

@@ -16,9 +16,11 @@ import msgspec
 from proact import console, jsonl, sidecar
 from proact.errors import UsageError
 from proact.keys import digest
+from proact.llm import Sampling
 from proact.records import Reward, Trajectory
+from proact.registry import load_plugin
 from proact.rollout import Rules
-from proact.rounds import Played, Settings, learn, play, price, priced_by, refuse_more, states
+from proact.rounds import Played, Purse, Settings, learn, play, price, priced_by, refuse_more, states
 from proact.stats.intervals import t_interval
 from proact.training import examples, manifest
 from proact.training.plan import foresee
@@ -27,8 +29,10 @@ CONSTANT = ("always-clarify", "always-execute")
 CURVE = "curve.jsonl"
 FINISHED = "finished"
 """Of the meta file of a round: what it was asked for."""
-NO_PART = ("rounds", "test_split", "n_test", "test_replicates", "base_url", "isolation", "even_if_constant")
+NO_PART = ("rounds", "test_split", "n_test", "test_replicates", "calls", "isolation", "even_if_constant")
 """Settings that a policy does not depend on."""
+WHERE_GIVEN: dict[str, Any] = {"persona": "", "personas": None, "sampling": Sampling(), "plugins": []}
+"""Settings that a policy depends on where they are others than these."""
 LATER = ("later_split", "later_states")
 """Settings that the first round does not depend on."""
 
@@ -40,6 +44,8 @@ def iterate(settings: Settings) -> dict[str, Any]:
     out that are learned from, and whatever a stage raises.
     """
     folder = Path(settings.out)
+    for plugin in settings.plugins:
+        load_plugin(Path(plugin))
     if settings.soup > 1 and settings.options.lora:
         raise UsageError(f"--soup {settings.soup}: adapters have no mean; train all weights (--full)")
     spec = priced_by(settings)
@@ -50,14 +56,15 @@ def iterate(settings: Settings) -> dict[str, Any]:
     for number in range(1, settings.rounds + 1):
         refuse_more(_plays(folder / f"round-{number}"), _states(settings, number))
     fixed = [*CONSTANT, *([f"optimal:{spec.alpha:g}"] if settings.world else [])]
-    curve = [_measured(settings, folder / "baselines", name, name) for name in fixed]
+    purse = Purse(settings.calls.budget)
+    curve = [_measured(settings, purse, folder / "baselines", name, name) for name in fixed]
     policy: Path | None = None
     lost = 0
     for number in range(1, settings.rounds + 1):
         method = f"round-{number}"
-        policy, missing = _round(settings, number, folder / method, policy)
+        policy, missing = _round(settings, purse, number, folder / method, policy)
         lost += missing
-        curve.append(_measured(settings, policy.parent, f"trained:{policy}", method))
+        curve.append(_measured(settings, purse, policy.parent, f"trained:{policy}", method))
         with jsonl.replace(folder / CURVE) as file:
             file.writelines(msgspec.json.encode(point) + b"\n" for point in curve)
     whole = not lost and not any(point["missing"] for point in curve)
@@ -94,7 +101,7 @@ def _marks(settings: Settings, flag: str, split: str, count: int | None) -> set[
     return {mark for state in found for mark in examples.marks(msgspec.to_builtins(state))}
 
 
-def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -> tuple[Path, int]:
+def _round(settings: Settings, purse: Purse, number: int, folder: Path, policy: Path | None) -> tuple[Path, int]:
     """One round: the folder of its policy, and how many lines were missing to learn from.
 
     In the first one a question is followed by an answer at once; later ones go on learning where the last one ended,
@@ -108,6 +115,7 @@ def _round(settings: Settings, number: int, folder: Path, policy: Path | None) -
     console.note(f"iterate: {folder.name}: playing, going on by {policy or 'an answer at once'}")
     lost = play(
         settings,
+        purse,
         played,
         _states(settings, number),
         policy="always-clarify",
@@ -150,17 +158,19 @@ def _states(settings: Settings, number: int) -> Played:
 
 def _asked(settings: Settings, policy: Path | None) -> str:
     """All that decides what a round learns."""
-    no_part = NO_PART if policy else (*NO_PART, *LATER)
+    no_part: tuple[str, ...] = NO_PART if policy else (*NO_PART, *LATER)
+    no_part += tuple(name for name, usual in WHERE_GIVEN.items() if getattr(settings, name) == usual)
     told = {name: value for name, value in msgspec.to_builtins(settings).items() if name not in no_part}
     states = [line.raw for line in jsonl.lines(Path(settings.dataset))] if settings.dataset else []
     return digest(told, states, manifest.read(policy).weights if policy else "")
 
 
-def _measured(settings: Settings, folder: Path, policy: str, method: str) -> dict[str, Any]:
+def _measured(settings: Settings, purse: Purse, folder: Path, policy: str, method: str) -> dict[str, Any]:
     """Mean reward of a policy on the states held out, over tasks."""
     played, rewards, pairs = (folder / f"{method}-test{kind}.jsonl" for kind in ("", "-rewards", "-pairs"))
     lost = play(
         settings,
+        purse,
         played,
         Played(settings.test_split, 0, settings.n_test, settings.test_replicates),
         policy=policy,

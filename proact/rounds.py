@@ -16,6 +16,7 @@ from proact.errors import UsageError
 from proact.executor import Task
 from proact.keys import digest, digest64
 from proact.llm import Options as ModelOptions
+from proact.llm import Sampling
 from proact.records import State
 from proact.rewards.specs import Spec, spec_named
 from proact.sandbox import Isolation
@@ -46,7 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     test_replicates: int
     assistant: str
     user_model: str
-    base_url: str | None
+    calls: ModelOptions
     max_turns: int
     spec: str
     alpha: float | None
@@ -55,6 +56,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     isolation: Isolation
     even_if_constant: bool
+    persona: str = ""
+    personas: str | None = None
+    sampling: Sampling = Sampling()
+    plugins: list[str] = []
+
+
+class Purse:
+    """What a run may still spend on calls, over all that it plays; without a budget whatever it takes."""
+
+    def __init__(self, budget: float | None) -> None:
+        self.left = budget
+
+    def pay(self, cost: float | None) -> None:
+        if self.left is not None:
+            self.left = max(0.0, self.left - (cost or 0.0))
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -89,11 +105,14 @@ def refuse_more(out: Path, played: Played) -> None:
         raise UsageError(f"{out}: holds plays of other states than are asked for ({other.told}); choose another --out")
 
 
-def play(settings: Settings, out: Path, played: Played, **more: Any) -> int:
-    """How many lines were missing. Raises UsageError as `refuse_more` does."""
+def play(settings: Settings, purse: Purse, out: Path, played: Played, **more: Any) -> int:
+    """How many lines were missing. Raises UsageError as `refuse_more` does, BudgetReached for an empty purse."""
     refuse_more(out, played)
     sidecar.write_meta(out, {**sidecar.read_meta(out), PLAYED: msgspec.to_builtins(played)})
-    return int(_stage("generate", _generate(settings, out, played, **more), settings.dataset)["missing"])
+    calls = msgspec.structs.replace(settings.calls, budget=purse.left)
+    report = _stage("generate", _generate(settings, out, played, options=calls, **more), settings.dataset)
+    purse.pay(report["cost"])
+    return int(report["missing"])
 
 
 def _generate(settings: Settings, out: Path, played: Played, **more: Any) -> generate.Settings:
@@ -108,9 +127,12 @@ def _generate(settings: Settings, out: Path, played: Played, **more: Any) -> gen
         skip=played.skip,
         replicates=played.replicates,
         user_model=settings.user_model,
-        options=ModelOptions(base_url=settings.base_url),
+        persona=settings.persona,
+        personas=settings.personas,
+        sampling=settings.sampling,
         seed=settings.seed,
         isolation=settings.isolation,
+        plugins=settings.plugins,
         **more,
     )
 
@@ -124,6 +146,7 @@ def price(settings: Settings, played: Path, rewards: Path, pairs: Path) -> int:
         spec=priced_by(settings),
         seed=settings.seed,
         isolation=settings.isolation,
+        plugins=settings.plugins,
         # Training draws them by weight itself, which leaves more of them.
         thin=False,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import Cli, Row, Zygote, state, succeeded, write_lines
+from support import ASKS, EXAMPLES, RIGHT, Cli, Row, Server, Zygote, read_lines, state, succeeded, write_lines
 
 pytest.importorskip("torch")
 
@@ -58,6 +58,8 @@ def refused(cli: Cli, base: Path, *more: object) -> str:
         ((*FILE, "--n-states", 100), "--n-states 100 is more than the 4 states there are of split train"),
         ((*FILE, "--n-test", 100), "--n-test 100 is more than the 3 states there are of split test"),
         ((*FILE, "--spec", "nosuch"), "unknown reward spec 'nosuch'"),
+        (("--world", "keyring", "--spec", "per-turn"), "the best policy of --world keyring is known for linear prices"),
+        ((*FILE, "--budget", 1), "--budget needs --price PROMPT/COMPLETION"),
         ((*WORLD, "--loss", "nosuch"), "--loss nosuch: expected reward, or one or several of"),
         ((*WORLD, "--model", "nosuch/model"), "nosuch/model: cannot be loaded: "),
         ((*WORLD, "--depth", 9), "has 2 layers"),
@@ -76,6 +78,39 @@ def test_what_cannot_be_done_is_said_before_anything_is_played(
     cli: Cli, base: Path, options: tuple[object, ...], message: str
 ) -> None:
     assert message in refused(cli, base, *options)
+
+
+def test_a_budget_is_one_for_all_that_is_played(cli: Cli, base: Path, server: Server) -> None:
+    write_lines("states.jsonl", states())
+    server.answer = lambda body: ASKS if "question" in body["messages"][-1]["content"] else RIGHT
+    how = (
+        "iterate",
+        "--rounds",
+        1,
+        "--dataset",
+        "states.jsonl",
+        "--model",
+        base,
+        "--epochs",
+        1,
+        *FEW,
+        "--out",
+        "rounds",
+    )
+    paid = (*how, "--assistant", "m", "--base-url", server.url, "--price", "1000000/1000000", "--concurrency", 1)
+    ran = cli(*paid, "--budget", 0, HF_HUB_OFFLINE="1")
+    assert (ran.code, len(server.bodies), "the budget of $0 is spent" in ran.err) == (4, 0, True)
+    ran = cli(*paid, "--budget", 0.001, HF_HUB_OFFLINE="1")
+    assert (ran.code, len(server.bodies)) == (4, 1)
+
+
+def test_a_plugin_brings_its_domain(cli: Cli, base: Path) -> None:
+    write_lines("states.jsonl", [{**one, "domain": "slogan", "must_mention": ["bread"]} for one in states()])
+    how = ("iterate", "--rounds", 1, *FILE, "--model", base, "--epochs", 1, *FEW, "--out", "rounds")
+    assert "unknown domain 'slogan'" in cli(*how, HF_HUB_OFFLINE="1").err
+    ran = cli(*how, "--plugin", EXAMPLES / "my_domain.py", "--persona", "careful-librarian", HF_HUB_OFFLINE="1")
+    succeeded(ran)
+    assert {row["persona"]["name"] for row in read_lines("rounds/round-1/trajectories.jsonl")} == {"careful-librarian"}
 
 
 def test_a_round_is_known_as_finished_beside_an_export_of_its_policy(cli: Cli, base: Path) -> None:

@@ -12,7 +12,7 @@ import typer
 from typer import Option
 
 from proact import __version__, console
-from proact.cli import compare, learn, look, play, score
+from proact.cli import compare, learn, look, play, rounds, score
 from proact.errors import ProactError, UsageError
 
 app = typer.Typer(
@@ -91,7 +91,7 @@ app.command()(score.diagnose)
 app.command(name="eval")(compare.evaluate)
 app.command()(learn.train)
 app.command()(learn.export)
-app.command()(learn.iterate)
+app.command()(rounds.iterate)
 app.command()(compare.sweep)
 app.command()(compare.explain)
 app.command()(look.convert)

@@ -11,8 +11,10 @@ _FENCED = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.DOTALL)
 _INLINE = re.compile(r"`[^`\n]*`")
 # Each run of characters that may name a scheme is looked at once, from its beginning: from every letter of it, a long
 # one would take hours. So is each sentence below.
-_URL = re.compile(r"(?<![a-z0-9+.-])((?:(?!\b[a-z])[a-z0-9+.-])*+)[a-z][a-z0-9+.-]*+://\S+", re.IGNORECASE)
-_QUESTION = re.compile(r"(?<![^.!?。！？\n])[^.!?。！？\n]*+[?？][?？!！]*")
+_ADDRESS = re.compile(r"(?<![a-z0-9+.-])([a-z0-9+.-]+)://(?=\S)", re.IGNORECASE)
+_SCHEME = re.compile(r"\b[a-z]", re.IGNORECASE)
+_SPACE = re.compile(r"\s|\Z")
+_QUESTION = re.compile(r"(?<![^.!?。！？\n])[^.!?。！？\n]*[?？][?？!！]*")
 # One word of an alphabetic script, or one character of a script that is written without spaces.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_]+(?:['’][^\W_]+)*")
 _STOP = frozenset(
@@ -31,7 +33,17 @@ _STOP = frozenset(
 @lru_cache(1024)
 def prose(message: str) -> str:
     """The message without code blocks, inline code and addresses: a `?` in a regex asks nothing."""
-    return _URL.sub(r"\1 ", _INLINE.sub(" ", _FENCED.sub("\n", message)))
+    return _unaddressed(_INLINE.sub(" ", _FENCED.sub("\n", message)))
+
+
+def _unaddressed(text: str) -> str:
+    """A text with a blank in place of each address, from its scheme to where it ends."""
+    kept, at = [], 0
+    for found in _ADDRESS.finditer(text):
+        if found.start() >= at and (scheme := _SCHEME.search(text, *found.span(1))):
+            kept += [text[at : scheme.start()], " "]
+            at = next(_SPACE.finditer(text, found.end())).start()
+    return "".join([*kept, text[at:]])
 
 
 @lru_cache(1024)

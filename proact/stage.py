@@ -7,10 +7,8 @@ already in the output, so running a stage again finishes it. A pure stage reads 
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -19,6 +17,7 @@ import msgspec
 from proact import jsonl, resume, sidecar
 from proact.console import Progress
 from proact.errors import JobError, ModelError, StopError, TooManyFailures
+from proact.interrupts import interruptible
 from proact.keys import digest
 from proact.records import Failure, Record
 
@@ -172,7 +171,7 @@ class _Run(Generic[W]):
             async with asyncio.TaskGroup() as group:
                 flusher = group.create_task(self._flush_forever())
                 workers = [group.create_task(self._work(pending)) for _ in range(self.paid.concurrency)]
-                with self._interruptible(workers):
+                with interruptible(workers, self._interrupt):
                     await asyncio.wait(workers)
                 flusher.cancel()
             if self.stopped:
@@ -234,28 +233,11 @@ class _Run(Generic[W]):
         self.progress.extra(self.sync())
         self.out.sync()
 
-    @contextmanager
-    def _interruptible(self, workers: list[asyncio.Task[None]]) -> Iterator[None]:
-        """Ctrl-C or SIGTERM once lets the jobs in flight finish, twice ends them."""
-
-        def interrupt() -> None:
-            if self.draining:
-                for worker in workers:
-                    worker.cancel()
-            self.draining = self.summary.interrupted = True
-
-        loop = asyncio.get_running_loop()
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in before:
-            # Only the main thread can listen; elsewhere the caller's own handling stays.
-            with suppress(ValueError, RuntimeError):
-                loop.add_signal_handler(number, interrupt)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                if loop.remove_signal_handler(number) and handler:
-                    signal.signal(number, handler)
+    def _interrupt(self) -> bool:
+        """Begin nothing new; whether that had been asked for before."""
+        again = self.draining
+        self.draining = self.summary.interrupted = True
+        return again
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -15,7 +15,7 @@ from support import REPOSITORY
 FLOORS = [
     "errors labels records keys words text parsing source cache disk",
     "jsonl prompts registry executor sandbox stats plots",
-    "render console stage resume sidecar",
+    "render console stage interrupts resume sidecar",
     "llm",
     "training",
     "domains policies users worlds datasets",

@@ -23,6 +23,7 @@ from proact.records import Record
 
 R = TypeVar("R", bound=Record)
 TEMPORARY = ".tmp"
+BUSY = "another proact command is writing this file; wait for it or choose another"
 
 
 class Line(NamedTuple):
@@ -187,7 +188,7 @@ def replace(path: Path) -> Iterator[BinaryIO]:
         if held is not None:
             _lock(held, path)
         with _disk(path), open(temporary, "wb", opener=_locked) as file:
-            _sweep(path)
+            _sweep(path, temporary)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -208,7 +209,7 @@ def _lock(fd: int, path: Path) -> None:
     except (BlockingIOError, FileNotFoundError):
         ours = False
     if not ours:
-        raise OutputError(f"{path}: another proact command is writing this file; wait for it or choose another")
+        raise OutputError(f"{path}: {BUSY}")
 
 
 def _locked(path: str, flags: int) -> int:
@@ -223,12 +224,18 @@ def _locked(path: str, flags: int) -> int:
         os.close(fd)
 
 
-def _sweep(path: Path) -> None:
-    """What nobody locks was left by a process that was killed while it replaced the file."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}"):
-        with suppress(OSError), left.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            left.unlink()
+def _sweep(path: Path, own: Path) -> None:
+    """What nobody locks was left by a process that was killed while it replaced the file. Raises OutputError where one
+    is at it: a file that is not there yet is locked by no one."""
+    for left in {*path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}")} - {own}:
+        try:
+            with left.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+        except BlockingIOError:
+            raise OutputError(f"{path}: {BUSY}") from None
+        except OSError:
+            continue
 
 
 def _disk(path: Path) -> AbstractContextManager[None]:

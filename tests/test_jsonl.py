@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -166,6 +168,30 @@ def test_symlinked_outputs_keep_working(tmp_path: Path) -> None:
     appender.close()
     assert link.is_symlink()
     assert target.read_bytes() == b"new\nmore\n"
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from proact import jsonl
+with jsonl.replace(Path(sys.argv[1])) as file:
+    file.write(b"first\\n")
+    print("open", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_file_that_is_not_there_yet_has_one_writer(tmp_path: Path) -> None:
+    file = tmp_path / "out.jsonl"
+    command = [sys.executable, "-c", WRITER, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout
+        assert first.stdout.readline() == "open\n"
+        with pytest.raises(OutputError, match="another proact command"), jsonl.replace(file):
+            pass
+        first.communicate("\n")
+    assert file.read_bytes() == b"first\n"
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_locked_file_is_refused_by_both_writers(tmp_path: Path) -> None:

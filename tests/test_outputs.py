@@ -139,13 +139,15 @@ def test_what_a_kill_left_half_written_is_cleared_away_by_the_next_run(tmp_path:
     left, written, other = (tmp_path / name for name in (".r.jsonl.7.tmp", ".r.jsonl.8.tmp", ".rr.jsonl.7.tmp"))
     for file in (left, written, other):
         file.write_bytes(b"half a li")
+    reward = ("reward", "--trajectories", "t.jsonl", "--rewards", "r.jsonl", "--out", "p.jsonl")
     with written.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        command.ok("reward", "--trajectories", "t.jsonl", "--rewards", "r.jsonl", "--out", "p.jsonl")
-    assert not left.exists()
-    assert written.read_bytes() == other.read_bytes() == b"half a li"
+        ended = command.run(*reward)
+    assert (ended.code, "another proact command is writing this file" in ended.complaint) == (1, True)
+    assert written.read_bytes() == b"half a li"
+    command.ok(*reward)
     assert rows(tmp_path / "r.jsonl")
-    assert sorted(tmp_path.glob(".*.tmp")) == [written, other]
+    assert sorted(tmp_path.glob(".*.tmp")) == [other]
 
 
 SmallDisk = Callable[[Command, int], Path]

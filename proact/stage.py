@@ -16,7 +16,7 @@ import msgspec
 
 from proact import jsonl, resume, sidecar
 from proact.console import Progress
-from proact.errors import JobError, ModelError, StopError, TooManyFailures
+from proact.errors import BudgetReached, JobError, ModelError, StopError, TooManyFailures
 from proact.interrupts import interruptible
 from proact.keys import digest
 from proact.records import Failure, Record
@@ -114,8 +114,8 @@ class _Run(Generic[W]):
             self.progress = Progress(self.paid.stage, self.summary.planned - self.summary.skipped)
             try:
                 await self._all(pending)
-            except StopError:
-                self._forget(finished)
+            except (BudgetReached, TooManyFailures):
+                self._forget(resume.Finished(self.paid.out))
                 raise
             finally:
                 self.progress.close()

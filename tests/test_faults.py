@@ -181,6 +181,18 @@ def test_too_many_failures_stop_the_run(tmp_path: Path, server: ChatServer) -> N
     )
 
 
+def test_what_succeeds_before_a_stop_is_no_failure_any_more(tmp_path: Path, server: ChatServer) -> None:
+    server.plan = Plan(always=(400, {}, '{"error": {"message": "no"}}'))
+    assert Command(tmp_path).run(*generate(server, "--max-failures", 100, "--concurrency", 1)).code == 3
+    before = len(rows(tmp_path / "t.failures.jsonl"))
+    server.plan = Plan(script=["Which one?", "Done."], always=(400, {}, '{"error": {"message": "no"}}'))
+    assert Command(tmp_path).run(*generate(server, "--max-failures", 0, "--concurrency", 1)).code == 1
+    done = {row["job"] for row in rows(tmp_path / "t.jsonl")}
+    left = {row["ids"][0] for row in rows(tmp_path / "t.failures.jsonl")}
+    assert done
+    assert (left & done, len(left)) == (set(), before - len(done))
+
+
 def test_a_run_in_which_everything_fails_is_stopped(tmp_path: Path, server: ChatServer) -> None:
     server.plan = Plan(always=(400, {}, '{"error": {"message": "no"}}'))
     ended = Command(tmp_path).run(*generate(server, "--concurrency", 1))

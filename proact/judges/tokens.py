@@ -29,12 +29,15 @@ def counter(file: str | None) -> Callable[[str], int] | None:
     """
     if file is None:
         return None
-    if not importlib.util.find_spec("tokenizers"):
-        raise UsageError("--tokenizer needs the package tokenizers: pip install tokenizers")
-    kind: Any = importlib.import_module("tokenizers").Tokenizer
     content = _content(file)
     try:
         msgspec.json.decode(content, type=_File)
+    except msgspec.DecodeError as error:
+        raise InputError(file, f"is no tokenizer.json: {error}") from None
+    if not importlib.util.find_spec("tokenizers"):
+        raise UsageError("--tokenizer needs the package tokenizers: pip install tokenizers")
+    kind: Any = importlib.import_module("tokenizers").Tokenizer
+    try:
         # Unlike from_file, which raises a bare Exception, this one raises ValueError for what is no tokenizer.
         tokenizer = kind.from_buffer(content)
     except ValueError as error:

@@ -97,7 +97,7 @@ def test_the_loss_by_reward_is_as_documented(cli: Cli, base: Path) -> None:
     course = {row["step"]: row["loss"] for row in read_lines("policy/train.jsonl") if "loss" in row}
     for step, weight, common in ((1, 0.5, 0.1), (4, 0.25, 0.1), (7, 0.0, 0.28), (10, 0.0, 0.82)):
         expected = 0.5 * (apart + squares(*mean) * common) - weight * foretold
-        assert course[step] == pytest.approx(expected, rel=0.01)
+        assert course[step] == pytest.approx(expected, rel=0.01, abs=0.03 if causal.short_floats() else 0)
 
 
 def test_by_reward_every_row_is_read_below_in_one_layout_before_the_first_step(base: Path, tmp_path: Path) -> None:
@@ -116,7 +116,8 @@ def test_by_reward_every_row_is_read_below_in_one_layout_before_the_first_step(b
         layer.self_attn.q_proj.register_forward_hook(lambda _, __, out, there=found_there: there.add(out.dtype))
     dpo.train(chosen, model, tokenizer, (rows, []), tmp_path, course, [])
     course.close()
-    assert kinds[0] == kinds[1] == {torch.bfloat16 if chosen.short_floats else torch.float32}
+    # It is in 32 bits that is told whether rows can be laid together.
+    assert kinds[0] == kinds[1] == {torch.float32, torch.bfloat16 if chosen.short_floats else torch.float32}
     # Two passes tell whether rows can be laid together, and 200 pairs are read 100 at a time.
     assert (below, len(course.rows)) == ([False] * 4, 8)
 

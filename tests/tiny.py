@@ -128,6 +128,13 @@ def trained(cli: Cli, base: Path, *more: object, output: str = "policy") -> Row:
     return report
 
 
+def rounding() -> float:
+    """How far apart log-probabilities, and chances, may end that were computed in another order: weights are large."""
+    from proact.llm import causal
+
+    return 0.1 if causal.short_floats() else 0.02
+
+
 def means(model: Any, tokenizer: Any, prompt: str, *words: str) -> list[float]:
     """Log-probability per token of asking and of answering, or of other words: a forward pass a word, and no cache."""
     import torch

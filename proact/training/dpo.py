@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 from proact import disk
 from proact.errors import Diverged, UsageError
 from proact.llm import causal, likelihood
-from proact.training import batches, head, learnable, processes, rewarded, shared, trackers
+from proact.training import batches, head, learnable, processes, products, rewarded, shared, trackers
 from proact.training.batches import ACTION, DIALOGUE
 from proact.training.lengths import LENGTH
 from proact.training.manifest import WORDS
@@ -66,20 +66,30 @@ def train(
     a tracker stops.
     """
     import torch
+    from peft.helpers import disable_input_dtype_casting
     from transformers import PrinterCallback
 
     join: Any = nullcontext()
     fixed = plan.depth - plan.layers
     if fixed and not plan.lora:
         learnable.upper_only(model, fixed)
-    if shared.applies(model, plan.device):
+    if joined := shared.applies(model, plan.device):
         words = likelihood.words_after(tokenizer, list(WORDS.values())) if plan.target == "action" else []
         kept_as = torch.bfloat16 if plan.short_floats else torch.float32
         join = shared.prompts(model.base_model, fixed, kept_as, max(map(len, words), default=None))
     still = plan.device == "cpu" and plan.short_floats and (plan.lora or fixed)
     short = head.short(model) if still else nullcontext()
-    with trackers.telling(report_to), causal.quiet(), head.labelled_positions_only(), join as ahead, short:
+    with ExitStack() as stack:
+        stack.enter_context(trackers.telling(report_to))
+        stack.enter_context(causal.quiet())
+        stack.enter_context(head.labelled_positions_only())
+        ahead = stack.enter_context(join)
+        stack.enter_context(short)
+        if joined and plan.short_floats and causal.stacked(model.base_model):
+            stack.enter_context(products.sixteen(model))
         trainer = _trainer(plan, model, tokenizer, rows, folder, report_to, ahead, course)
+        # An adapter reads 16 bits as they are; it would make 32 of them, and autocast 16 again.
+        stack.enter_context(disable_input_dtype_casting(model, plan.short_floats))
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_callback(course))
         last = checkpoint(folder)

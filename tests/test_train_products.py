@@ -96,8 +96,8 @@ def test_a_training_attends_by_products_and_leaves_no_trace_of_it(base: Path) ->
     [([200, 190, 150, 120], 2), ([60], 1), ([400, 400, 30], 2), ([64, 64, 64, 64, 64, 64, 64, 64], 8)],
 )
 def test_texts_are_laid_into_rows_that_take_the_least_work(sizes: list[int], rows: int) -> None:
-    """Of 200, 190, 150 and 120 tokens, rows of 224 hold one text each: 4 x 224 x (768 + 224) = 888,832. Two rows of 352
-    hold two each: 2 x 352 x (768 + 352) = 788,480."""
+    """Of 200, 190, 150 and 120 tokens, rows of 224 hold one text each: 4 x 224 x (1,200 + 224) = 1,275,904. Two rows of
+    352 hold two each: 2 x 352 x (1,200 + 352) = 1,092,608."""
     ids = torch.zeros(len(sizes), max(sizes), dtype=torch.long)
     read = torch.zeros_like(ids)
     for row, size in enumerate(sizes):

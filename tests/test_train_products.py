@@ -39,7 +39,7 @@ def by_hand(query: Any, key: Any, value: Any, scaling: float) -> Any:
 def test_attention_by_products_is_attention(scaling: float | None) -> None:
     one, other = parts(), parts()
     direction = torch.randn(ROWS, TOKENS, HEADS, WIDTH, generator=torch.Generator().manual_seed(1))
-    found, _ = products.attend(MODULE, *one, seen(), scaling=scaling)
+    found, _ = products.attend(0, MODULE, *one, seen(), scaling=scaling)
     expected = by_hand(*other, scaling or WIDTH**-0.5)
     (found.float() * direction).sum().backward()
     (expected * direction).sum().backward()
@@ -50,12 +50,12 @@ def test_attention_by_products_is_attention(scaling: float | None) -> None:
 
 def test_attention_of_another_kind_is_not_taken_for_the_plain_one() -> None:
     with pytest.raises(ValueError, match="softcap"):
-        products.attend(MODULE, *parts(), seen(), softcap=30.0)
+        products.attend(0, MODULE, *parts(), seen(), softcap=30.0)
 
 
 def test_many_scores_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "SCORES", ROWS * HEADS * TOKENS * TOKENS - 1)
-    found, _ = products.attend(MODULE, *parts(), seen())
+    found, _ = products.attend(0, MODULE, *parts(), seen())
     assert found.dtype == torch.float32
 
 
@@ -83,11 +83,14 @@ def test_a_training_attends_by_products_and_leaves_no_trace_of_it(base: Path) ->
     model, _ = dpo.base_model(str(base), qlora=False)
     config, layer = model.config, model.base_model.layers[0]
     ids = torch.arange(12).view(1, -1)
-    with products.sixteen(model), torch.autocast("cpu", torch.bfloat16):
+    with products.sixteen(model, 1), torch.autocast("cpu", torch.bfloat16):
+        kinds = [one.mlp.up_proj.weight.dtype for one in model.base_model.layers]
         inside = layer.input_layernorm(torch.randn(1, 2, config.hidden_size)).dtype
         learned = model(input_ids=ids, attention_mask=torch.ones(1, 1, 12, 12, dtype=torch.bool).tril()).logits
     assert (config._attn_implementation, inside) == ("sdpa", torch.bfloat16)
+    assert kinds == [torch.bfloat16, torch.float32]
     assert layer.input_layernorm(torch.randn(1, 2, config.hidden_size)).dtype == torch.float32
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     assert (learned.float() - model(input_ids=ids).logits).norm() < 0.05 * learned.norm()
 
 

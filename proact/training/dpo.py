@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -65,31 +65,15 @@ def train(
     Raises Diverged when the loss is no number any more, OutputError when a checkpoint cannot be written or
     a tracker stops.
     """
-    import torch
-    from peft.helpers import disable_input_dtype_casting
     from transformers import PrinterCallback
 
-    join: Any = nullcontext()
-    fixed = plan.depth - plan.layers
-    if fixed and not plan.lora:
-        learnable.upper_only(model, fixed)
-    if joined := shared.applies(model, plan.device):
-        words = likelihood.words_after(tokenizer, list(WORDS.values())) if plan.target == "action" else []
-        kept_as = torch.bfloat16 if plan.short_floats else torch.float32
-        join = shared.prompts(model.base_model, fixed, kept_as, max(map(len, words), default=None))
-    still = plan.device == "cpu" and plan.short_floats and (plan.lora or fixed)
-    short = head.short(model) if still else nullcontext()
     with ExitStack() as stack:
         stack.enter_context(trackers.telling(report_to))
         stack.enter_context(causal.quiet())
-        stack.enter_context(head.labelled_positions_only())
-        ahead = stack.enter_context(join)
-        stack.enter_context(short)
-        if joined and plan.short_floats and causal.stacked(model.base_model):
-            stack.enter_context(products.sixteen(model))
+        ahead = _spared(plan, model, tokenizer, stack)
         trainer = _trainer(plan, model, tokenizer, rows, folder, report_to, ahead, course)
-        # An adapter reads 16 bits as they are; it would make 32 of them, and autocast 16 again.
-        stack.enter_context(disable_input_dtype_casting(model, plan.short_floats))
+        if plan.lora and plan.device == "cpu" and plan.short_floats:
+            stack.enter_context(products.adapter(model))
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_callback(course))
         last = checkpoint(folder)
@@ -110,6 +94,26 @@ def train(
         # Its author cannot know what this is; the manifest does.
         (folder / "README.md").unlink(missing_ok=True)
     trainer.accelerator.wait_for_everyone()
+
+
+def _spared(plan: Plan, model: Any, tokenizer: Any, stack: ExitStack) -> shared.Ahead | None:
+    """Spare a training on a CPU what it need not compute until `stack` ends; gives what reads rows ahead, if it can."""
+    import torch
+
+    fixed = plan.depth - plan.layers
+    if fixed and not plan.lora:
+        learnable.upper_only(model, fixed)
+    stack.enter_context(head.labelled_positions_only())
+    short = plan.device == "cpu" and plan.short_floats
+    if short and (plan.lora or fixed):
+        stack.enter_context(head.short(model))
+    if not shared.applies(model, plan.device):
+        return None
+    if short and causal.stacked(model.base_model):
+        stack.enter_context(products.sixteen(model, fixed))
+    words = likelihood.words_after(tokenizer, list(WORDS.values())) if plan.target == "action" else []
+    kept_as = torch.bfloat16 if short else torch.float32
+    return stack.enter_context(shared.prompts(model.base_model, fixed, kept_as, max(map(len, words), default=None)))
 
 
 def _trainer(

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from proact.training import products
+
 WHOLE = 32
 """What 16-bit products sum up at once. Of fewer, torch 2.13 reads on behind the end of a matrix; what lies there is
 multiplied by zero, which gives no number where it is none."""
@@ -13,8 +15,8 @@ multiplied by zero, which gives no number where it is none."""
 
 @contextmanager
 def short(model: Any) -> Iterator[None]:
-    """Keep a head that does not learn in the 16 bits that it is multiplied in: it is wide, and each step would convert
-    all of it twice, and once more to 32 bits where TRL sums up what the states before it learn from.
+    """Keep a head that does not learn in the 16 bits that it is multiplied in, also where TRL sums up what the states
+    before it learn from: it is wide.
 
     What they learn from is rounded to 16 bits right below anyway, by the product with the weights of the last layer.
     """
@@ -27,14 +29,12 @@ def short(model: Any) -> Iterator[None]:
         else:
             total.add_(torch.mm(left, right))
 
-    head = model.get_output_embeddings()
-    whole, before = head.weight, chunked_logprob._addmm_fp32
-    head.weight = torch.nn.Parameter(whole.detach().bfloat16(), requires_grad=False)
+    before = chunked_logprob._addmm_fp32
     chunked_logprob._addmm_fp32 = product
     try:
-        yield
+        with products.kept([model.get_output_embeddings()]):
+            yield
     finally:
-        head.weight = whole
         chunked_logprob._addmm_fp32 = before
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proact.llm import causal
 from proact.training import head, laid, products
 
 torch = pytest.importorskip("torch")
@@ -112,3 +113,23 @@ def test_texts_are_laid_into_rows_that_take_the_least_work(sizes: list[int], row
     for row, size in enumerate(sizes):
         trace = found.traces[row]
         assert found.ids[trace.laid, trace.at].tolist() == ids[row, :size].tolist()
+
+
+def test_what_an_adapter_adds_to_is_kept_in_16_bits_while_it_learns(base: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    from proact.training import dpo
+
+    model, _ = dpo.base_model(str(base), qlora=False)
+    with causal.quiet():
+        adapted = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], layers_to_transform=[1]))
+    ids = torch.arange(12).view(1, -1)
+    before = adapted(input_ids=ids).logits
+    part = model.base_model.layers[1].self_attn.q_proj
+    with products.adapter(model), torch.autocast("cpu", torch.bfloat16):
+        assert part.base_layer.weight.dtype == torch.bfloat16
+        adapted(input_ids=ids).logits.sum().backward()
+    assert part.lora_B["default"].weight.dtype == part.lora_B["default"].weight.grad.dtype == torch.float32
+    assert part.lora_B["default"].weight.grad.abs().max() > 0
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    assert torch.equal(adapted(input_ids=ids).logits, before)

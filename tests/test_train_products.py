@@ -60,20 +60,21 @@ def test_many_scores_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.dtype == torch.float32
 
 
-def test_a_head_in_16_bits_teaches_what_lies_before_it_the_same() -> None:
+@pytest.mark.parametrize("chunk", [256, 200])
+def test_a_head_in_16_bits_teaches_what_lies_before_it_the_same(chunk: int) -> None:
     from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 
     chance = torch.Generator().manual_seed(0)
-    weight, states = (torch.randn(n, 32, generator=chance) for n in (500, 8))
+    weight, states = (torch.randn(n, 32, generator=chance) for n in (512, 8))
     words = torch.arange(8) * 60
     model = SimpleNamespace(get_output_embeddings=lambda: layer)
-    layer = torch.nn.Linear(32, 500, bias=False)
+    layer = torch.nn.Linear(32, 512, bias=False)
     layer.weight = torch.nn.Parameter(weight)
     exact, found = (states.clone().requires_grad_() for _ in range(2))
     torch.log_softmax(exact @ weight.T, -1)[torch.arange(8), words].sum().backward()
     with head.short(model), torch.autocast("cpu", torch.bfloat16):
         assert layer.weight.dtype == torch.bfloat16
-        ChunkedLogProbFunction.apply(found, layer.weight, None, words, 1.0, 200)[0].sum().backward()
+        ChunkedLogProbFunction.apply(found, layer.weight, None, words, 1.0, chunk)[0].sum().backward()
     assert layer.weight.dtype == torch.float32
     assert (found.grad - exact.grad).norm() < 0.02 * exact.grad.norm()
 

@@ -18,10 +18,12 @@ ROWS, HEADS, SHARED, TOKENS, WIDTH = 2, 6, 2, 24, 16
 MODULE = SimpleNamespace(num_key_value_groups=HEADS // SHARED, is_causal=True)
 
 
-def parts() -> list[Any]:
+def parts() -> tuple[Any, Any, Any]:
     chance = torch.Generator().manual_seed(0)
-    heads = (HEADS, SHARED, SHARED)
-    return [torch.randn(ROWS, n, TOKENS, WIDTH, generator=chance).requires_grad_() for n in heads]
+    query, key, value = (
+        torch.randn(ROWS, n, TOKENS, WIDTH, generator=chance).requires_grad_() for n in (HEADS, SHARED, SHARED)
+    )
+    return query, key, value
 
 
 def seen() -> Any:
@@ -67,8 +69,8 @@ def test_a_head_in_16_bits_teaches_what_lies_before_it_the_same(chunk: int) -> N
     chance = torch.Generator().manual_seed(0)
     weight, states = (torch.randn(n, 32, generator=chance) for n in (512, 8))
     words = torch.arange(8) * 60
-    model = SimpleNamespace(get_output_embeddings=lambda: layer)
     layer = torch.nn.Linear(32, 512, bias=False)
+    model = SimpleNamespace(get_output_embeddings=lambda: layer)
     layer.weight = torch.nn.Parameter(weight)
     exact, found = (states.clone().requires_grad_() for _ in range(2))
     torch.log_softmax(exact @ weight.T, -1)[torch.arange(8), words].sum().backward()

@@ -1,6 +1,6 @@
 """Spares a training in 16 bits on a CPU what its products do not need.
 
-Processors that multiply 16 bits natively do so ten times as fast as 32: what is left of a step is then the attention,
+Processors that multiply 16 bits natively do so many times as fast as 32: what is left of a step is then the attention,
 whose backward pass torch computes at the speed of neither, and conversions.
 """
 

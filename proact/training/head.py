@@ -9,8 +9,8 @@ from typing import Any
 from proact.training import products
 
 WHOLE = 32
-"""What 16-bit products sum up at once. Of fewer, torch 2.13 reads on behind the end of a matrix; what lies there is
-multiplied by zero, which gives no number where it is none."""
+"""Terms of which 16-bit products sum up any multiple rightly. Of 309 torch 2.13 gave sums that were no number where
+every factor was one."""
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def lay(ids: Any, attention: Any) -> Laid:
 
     traces = _traces([tuple(row[:n]) for row, n in zip(ids.tolist(), attention.sum(-1).tolist(), strict=True)])
     rows = max(trace.laid for trace in traces.values()) + 1
-    longest = -(-(max(max(trace.at) for trace in traces.values()) + 1) // STRIDE) * STRIDE
+    longest = _strides(max(max(trace.at) for trace in traces.values()) + 1)
     laid, places = (torch.zeros((rows, longest), dtype=torch.long) for _ in range(2))
     seen = torch.zeros((rows, longest, longest), dtype=torch.bool)
     # What pads a row sees itself: a softmax over nothing is no number.
@@ -84,7 +84,7 @@ def tails(laid: Laid, room: int) -> Any:
 
 
 def _traces(texts: list[tuple[int, ...]]) -> dict[int, Trace]:
-    """Large groups first, small ones where they leave room: padding costs as much as tokens do."""
+    """Large groups first, small ones where they leave room."""
     groups = sorted(_groups(texts), key=_size, reverse=True)
     sizes = [_size(group) for group in groups]
     found: dict[int, Trace] = {}
@@ -96,7 +96,7 @@ def _traces(texts: list[tuple[int, ...]]) -> dict[int, Trace]:
 
 def _packed(sizes: list[int]) -> list[tuple[int, int]]:
     """The row and the first place of each group, largest first, in rows of the width that takes the least work."""
-    least = -(-sizes[0] // STRIDE) * STRIDE
+    least = _strides(sizes[0])
     widths = range(least, max(least, min(WIDEST, sum(sizes))) + STRIDE, STRIDE)
     return min((_in_rows(sizes, width) for width in widths), key=lambda found: _work(found, sizes))
 
@@ -115,9 +115,12 @@ def _in_rows(sizes: list[int], width: int) -> list[tuple[int, int]]:
 def _work(placed: list[tuple[int, int]], sizes: list[int]) -> int:
     """Of weights for each token, padding included, and of attention for each two tokens of a row."""
     rows = 1 + max(row for row, _ in placed)
-    longest = max(first + size for (_, first), size in zip(placed, sizes, strict=True))
-    width = -(-longest // STRIDE) * STRIDE
+    width = _strides(max(first + size for (_, first), size in zip(placed, sizes, strict=True)))
     return rows * width * (BALANCE + width)
+
+
+def _strides(tokens: int) -> int:
+    return -(-tokens // STRIDE) * STRIDE
 
 
 def _groups(texts: list[tuple[int, ...]]) -> list[dict[int, Trace]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import struct
@@ -19,6 +20,9 @@ PACKAGES = ("torch", "transformers")
 ADAPTER = "adapter_model.safetensors"
 UNLIMITED = 1 << 30
 """Tokens that a model without a table of positions takes."""
+TRIM, MAPPED = (-1, (1 << 31) - 1), (-3, 32 << 20)
+"""Of glibc's mallopt: how many bytes it may keep, and from which size on it asks the kernel each time; both the largest
+that it takes."""
 SILENT = {"TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -34,8 +38,16 @@ def needed(*packages: str) -> None:
     """Raises UsageError when the packages of the extra `train` are not here."""
     # Read once, when torch is imported. Threads that spin while they wait bring a busy machine to a standstill.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    _keep_memory()
     if missing := [name for name in (*PACKAGES, *packages) if importlib.util.find_spec(name) is None]:
         raise UsageError(f"{', '.join(missing)} not installed: pip install 'proact[train]' (or make install-train)")
+
+
+def _keep_memory() -> None:
+    """Each pass through a model asks for the memory that the last one gave back: have the kernel clear it only once."""
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        mallopt(*TRIM)
+        mallopt(*MAPPED)
 
 
 def source(spec: str) -> str:

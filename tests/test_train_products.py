@@ -63,6 +63,18 @@ def test_many_scores_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.dtype == torch.float32
 
 
+def test_scores_are_kept_in_16_bits_for_the_way_back() -> None:
+    kept = []
+
+    def keep(found: Any) -> Any:
+        kept.append(found)
+        return found
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda found: found), torch.autocast("cpu", torch.bfloat16):
+        products.attend(0, MODULE, *parts(), seen())
+    assert {found.dtype for found in kept if found.shape[-2:] == (TOKENS, TOKENS)} == {torch.bfloat16}
+
+
 @pytest.mark.parametrize("chunk", [256, 200])
 def test_a_head_in_16_bits_teaches_what_lies_before_it_the_same(chunk: int) -> None:
     from trl.kernels.chunked_logprob import ChunkedLogProbFunction

@@ -95,6 +95,8 @@ def attend(fixed: int, module: Any, query: Any, key: Any, value: Any, attention_
     asked = (query * (more.get("scaling") or width**-0.5)).bfloat16().reshape(rows, few, -1, width)
     unseen = torch.zeros(attention_mask.shape, dtype=key.dtype).masked_fill(~attention_mask, -torch.inf)
     scores = (asked @ key.transpose(-1, -2)).view(rows, few, -1, tokens, tokens) + unseen[:, :, None]
-    shares = torch.softmax(scores, -1, dtype=torch.float32).to(key.dtype)
+    # It computes in 32 bits whatever it reads, and autocast would have it read and write them.
+    with torch.autocast("cpu", enabled=False):
+        shares = torch.softmax(scores, -1)
     found = (shares.view(rows, few, -1, tokens) @ value).view(rows, heads, tokens, -1)
     return found.transpose(1, 2).contiguous(), None
